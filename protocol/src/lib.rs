@@ -7,15 +7,26 @@
 //! |---|---|
 //! | [`ids`] | newtypes that only parse: slugs, domains, identifiers, ports |
 //! | [`time`] | [`time::Timestamp`], milliseconds since the Unix epoch |
+//! | [`blueprint`] | the allow-listed compose model of a release |
+//! | [`job`] | a job and its closed set of kinds |
 //! | [`failure`] | what went wrong, who should act, and what to do |
+//! | [`report`] | step events and the final report of a job |
+//! | [`wire`] | bodies of the agent API: enroll, poll, events, inventory |
+//! | [`keys`], [`dsse`] | keys, signed envelopes and the one function that opens them |
 //! | [`problem`] | RFC 9457 problem documents |
 //! | [`secret`] | values that never print |
 
+pub mod blueprint;
+pub mod dsse;
 pub mod failure;
 pub mod ids;
+pub mod job;
+pub mod keys;
 pub mod problem;
+pub mod report;
 pub mod secret;
 pub mod time;
+pub mod wire;
 
 /// Version of the agent protocol, sent as `Freehold-Protocol`.
 pub const PROTOCOL_VERSION: u32 = 1;

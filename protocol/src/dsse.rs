@@ -1,0 +1,249 @@
+//! Signed envelopes (DSSE 1.0.2) and the one function that opens them.
+//!
+//! The signature covers the exact bytes that travel together with their meaning (the payload
+//! type); they are parsed only after it holds. There is no canonical JSON anywhere.
+
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    ids::Sha256Digest,
+    keys::{PublicKey, SigningKey},
+};
+
+/// Most signatures in one envelope.
+pub const MAX_SIGNATURES: usize = 4;
+
+/// A payload that may be signed, with the meaning that its signature is bound to.
+pub trait Payload: Serialize + DeserializeOwned {
+    /// The DSSE payload type.
+    const TYPE: &'static str;
+    /// Largest payload in bytes.
+    const MAX_BYTES: usize;
+}
+
+impl Payload for crate::job::Job {
+    const TYPE: &'static str = "application/vnd.freehold.job.v1+json";
+    const MAX_BYTES: usize = crate::job::MAX_JOB_BYTES;
+}
+impl Payload for crate::wire::PollPayload {
+    const TYPE: &'static str = "application/vnd.freehold.poll.v1+json";
+    const MAX_BYTES: usize = 64 * 1024;
+}
+impl Payload for crate::wire::Receipt {
+    const TYPE: &'static str = "application/vnd.freehold.receipt.v1+json";
+    const MAX_BYTES: usize = 16 * 1024;
+}
+impl Payload for crate::report::Report {
+    const TYPE: &'static str = "application/vnd.freehold.report.v1+json";
+    const MAX_BYTES: usize = crate::report::MAX_REPORT_BYTES;
+}
+
+/// A DSSE envelope as it travels. Nothing in it may be believed before [`Envelope::open`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Envelope {
+    payload_type: String,
+    payload: String,
+    signatures: Vec<EnvelopeSignature>,
+}
+
+/// One signature of an envelope.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EnvelopeSignature {
+    /// The signer's fingerprint. Not authenticated: only a hint for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    keyid: Option<String>,
+    sig: String,
+}
+
+/// A payload whose signature held. The only way to one is [`Envelope::open`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verified<T> {
+    value: T,
+    digest: Sha256Digest,
+}
+
+impl<T> Verified<T> {
+    /// The payload.
+    pub const fn get(&self) -> &T {
+        &self.value
+    }
+    /// Digest of the exact bytes that were signed.
+    pub const fn digest(&self) -> Sha256Digest {
+        self.digest
+    }
+    /// Gives the payload away.
+    pub fn into_inner(self) -> T {
+        self.value
+    }
+}
+
+/// Why an envelope was not opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EnvelopeError {
+    /// The payload type is not the one that was asked for.
+    #[error("the payload type is {found:?}, not {wanted:?}")]
+    WrongType {
+        /// What was asked for.
+        wanted: &'static str,
+        /// What the envelope says.
+        found: String,
+    },
+    /// The payload is larger than its kind may be.
+    #[error("the payload is larger than {limit_bytes} bytes")]
+    TooLarge {
+        /// The limit.
+        limit_bytes: usize,
+    },
+    /// The payload or a signature is not canonical base64.
+    #[error("the payload or a signature is not canonical base64")]
+    Base64,
+    /// There are more signatures than [`MAX_SIGNATURES`].
+    #[error("the envelope has more than {MAX_SIGNATURES} signatures")]
+    TooManySignatures,
+    /// Two signatures are the same, or are by the same key.
+    #[error("the envelope is signed twice by the same key")]
+    DuplicateSignature,
+    /// Too few of the signatures are by trusted keys over these bytes.
+    #[error("{valid} of {wanted} signatures by trusted keys hold")]
+    NotTrusted {
+        /// How many hold.
+        valid: usize,
+        /// How many are needed.
+        wanted: usize,
+    },
+    /// The signed bytes are not a payload of this type.
+    #[error("the signed payload is malformed: {reason}")]
+    Malformed {
+        /// What the parser says.
+        reason: String,
+    },
+}
+
+impl EnvelopeError {
+    /// A stable code in snake case.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::WrongType { .. } => "wrong_type",
+            Self::TooLarge { .. } => "too_large",
+            Self::Base64 => "base64",
+            Self::TooManySignatures => "too_many_signatures",
+            Self::DuplicateSignature => "duplicate_signature",
+            Self::NotTrusted { .. } => "not_trusted",
+            Self::Malformed { .. } => "malformed",
+        }
+    }
+}
+
+/// The bytes that a signature covers: DSSE's pre-authentication encoding.
+#[must_use]
+pub fn pre_authentication_encoding(payload_type: &str, payload: &[u8]) -> Vec<u8> {
+    let mut bytes =
+        format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).into_bytes();
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+impl Envelope {
+    /// Signs a payload with every given key.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Malformed`] when the payload cannot be written as JSON, and
+    /// [`EnvelopeError::TooLarge`].
+    pub fn sign<T: Payload>(payload: &T, keys: &[&SigningKey]) -> Result<Self, EnvelopeError> {
+        let bytes = serde_json::to_vec(payload)
+            .map_err(|error| EnvelopeError::Malformed { reason: error.to_string() })?;
+        if bytes.len() > T::MAX_BYTES {
+            return Err(EnvelopeError::TooLarge { limit_bytes: T::MAX_BYTES });
+        }
+        Ok(Self::sign_bytes(T::TYPE, &bytes, keys))
+    }
+
+    /// Signs raw bytes under a payload type.
+    #[must_use]
+    pub fn sign_bytes(payload_type: &str, payload: &[u8], keys: &[&SigningKey]) -> Self {
+        let message = pre_authentication_encoding(payload_type, payload);
+        Self {
+            payload_type: payload_type.to_owned(),
+            payload: BASE64.encode(payload),
+            signatures: keys
+                .iter()
+                .map(|key| EnvelopeSignature {
+                    keyid: Some(key.public().fingerprint().to_string()),
+                    sig: BASE64.encode(key.sign(&message)),
+                })
+                .collect(),
+        }
+    }
+
+    /// Opens the envelope: the one door from bytes to a payload.
+    ///
+    /// At least `threshold` *different* keys of `trusted` must have signed exactly these bytes
+    /// under exactly this payload type. Signatures by unknown keys are passed over (a rotation
+    /// signs with the old and the new key), repeated ones are refused.
+    ///
+    /// # Errors
+    /// The first reason, in the order of [`EnvelopeError`].
+    pub fn open<T: Payload>(
+        &self,
+        trusted: &[PublicKey],
+        threshold: usize,
+    ) -> Result<Verified<T>, EnvelopeError> {
+        if self.payload_type != T::TYPE {
+            let found = self.payload_type.chars().take(100).collect();
+            return Err(EnvelopeError::WrongType { wanted: T::TYPE, found });
+        }
+        // Judged before decoding, so that a huge text costs nothing.
+        if self.payload.len() > T::MAX_BYTES.div_ceil(3) * 4 {
+            return Err(EnvelopeError::TooLarge { limit_bytes: T::MAX_BYTES });
+        }
+        let bytes = BASE64.decode(&self.payload).map_err(|_| EnvelopeError::Base64)?;
+        if bytes.len() > T::MAX_BYTES {
+            return Err(EnvelopeError::TooLarge { limit_bytes: T::MAX_BYTES });
+        }
+        if self.signatures.len() > MAX_SIGNATURES {
+            return Err(EnvelopeError::TooManySignatures);
+        }
+        let valid = self.count_signers(&bytes, trusted)?;
+        if threshold == 0 || valid < threshold {
+            return Err(EnvelopeError::NotTrusted { valid, wanted: threshold.max(1) });
+        }
+        let value = serde_json::from_slice(&bytes)
+            .map_err(|error| EnvelopeError::Malformed { reason: error.to_string() })?;
+        Ok(Verified { value, digest: Sha256Digest::of(&bytes) })
+    }
+
+    /// Counts different trusted keys, never key ids: those are not authenticated, and counting
+    /// them let one key pass for two elsewhere (RUSTSEC-2020-0024).
+    fn count_signers(&self, bytes: &[u8], trusted: &[PublicKey]) -> Result<usize, EnvelopeError> {
+        let message = pre_authentication_encoding(&self.payload_type, bytes);
+        let mut seen: Vec<Vec<u8>> = Vec::new();
+        let mut signers: Vec<PublicKey> = Vec::new();
+        for signature in &self.signatures {
+            let raw = BASE64.decode(&signature.sig).map_err(|_| EnvelopeError::Base64)?;
+            if seen.contains(&raw) {
+                return Err(EnvelopeError::DuplicateSignature);
+            }
+            if let Some(key) = trusted.iter().find(|key| key.verifies(&message, &raw)) {
+                if signers.contains(key) {
+                    return Err(EnvelopeError::DuplicateSignature);
+                }
+                signers.push(*key);
+            }
+            seen.push(raw);
+        }
+        Ok(signers.len())
+    }
+
+    /// Digest of the payload's bytes, believed or not: to match an envelope with a signed list.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Base64`].
+    pub fn payload_digest(&self) -> Result<Sha256Digest, EnvelopeError> {
+        let bytes = BASE64.decode(&self.payload).map_err(|_| EnvelopeError::Base64)?;
+        Ok(Sha256Digest::of(&bytes))
+    }
+}
