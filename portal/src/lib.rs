@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The Freehold portal: what `freehold serve` runs and what the admin command line talks to.
+
+pub mod http;

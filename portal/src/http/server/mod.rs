@@ -1,0 +1,94 @@
+//! The portal's own HTTP/1.1 server: one thread per connection, blocking calls, no async runtime.
+//!
+//! hyper was the plan and cannot be used: its 1.x releases need the tokio crate, which our dependency
+//! tree does not hold. tiny_http, rouille, oxhttp and astra were read and refused (no deadlines against
+//! slow clients, no usable TLS, or no maintenance). So this module frames messages itself on top of
+//! `httparse`, and it does no more than the portal needs: no HTTP/2, no upgrade, no compression, no
+//! ranges. What it does, it does strictly.
+//!
+//! # What a handler gets
+//! A [`Handler`] says how large a body may be once it has seen the head, and then gets the whole
+//! request. It runs on the connection's thread and may block there as long as it likes: a long poll
+//! parks inside it, asks [`Request::peer_gone`] and [`Request::shutting_down`] now and then, and is
+//! woken at shutdown by what it registered with [`ShutdownHandle::on_shutdown`].
+//!
+//! # Limits
+//! | What | How much | Against |
+//! |---|---|---|
+//! | head | 16 KiB, 64 headers, target 8 KiB → 431, 414 | memory |
+//! | body | what the handler allows for this head → 413, before any of it is read | memory |
+//! | head, body, handshake | *total* deadlines 10 s, 60 s, 10 s → 408 | slowloris: one byte a second |
+//! | answer | 30 s of waiting in all, then at least 8 KiB/s | clients that do not read |
+//! | idle | 75 s between requests | forgotten connections |
+//! | connections | 12,000 → 503 with `Retry-After`; per address configurable | floods |
+//! | end | 20 s grace for requests in hand | a restart that hangs |
+//!
+//! Framing that two servers could read differently is refused, never repaired: bare LF, folded headers,
+//! two lengths, a length beside chunking, unknown transfer codings, two hosts, chunk sizes that are not
+//! plain hexadecimal. After a refusal the connection ends.
+//!
+//! # Stack
+//! [`STACK_BYTES`] says how deep a handler may recurse and what was measured.
+
+mod chunked;
+mod config;
+mod connection;
+mod framing;
+mod head;
+mod listener;
+mod per_ip;
+mod refusal;
+mod reject;
+mod request;
+mod response;
+mod send;
+mod shutdown;
+mod stats;
+mod tls;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use config::{
+    Config, Forwarded, Limits, MAX_HEAD_BYTES, MAX_HEADERS, MAX_TARGET_BYTES, STACK_BYTES, TlsFiles,
+};
+pub use head::{Head, Method, Version};
+pub use listener::{BindError, Ended, Server};
+pub use refusal::Refusal;
+pub use request::{Request, RequestId, Signals};
+pub use response::{Body, Response, StreamFn};
+pub use send::BodyWriter;
+pub use shutdown::{ShutdownHandle, ShutdownSignal};
+pub use stats::ServerStats;
+pub use tls::{Reload, ReloadableCert, TlsError};
+
+/// What answers requests. One value serves all connections at once.
+pub trait Handler: Send + Sync + 'static {
+    /// Returns the largest body that a request with this head may have. Asked before anything of the
+    /// body is read, and only for requests that have one.
+    fn body_limit(&self, head: &Head) -> u64;
+
+    /// Returns how long the body of this request may take; [`Limits::body`] when `None`.
+    fn body_deadline(&self, head: &Head) -> Option<Duration> {
+        let _any = head;
+        None
+    }
+
+    /// Answers a request. A panic is caught, logged, and answered with 500.
+    fn handle(&self, request: Request) -> Response;
+}
+
+impl<H: Handler + ?Sized> Handler for Arc<H> {
+    fn body_limit(&self, head: &Head) -> u64 {
+        (**self).body_limit(head)
+    }
+
+    fn body_deadline(&self, head: &Head) -> Option<Duration> {
+        (**self).body_deadline(head)
+    }
+
+    fn handle(&self, request: Request) -> Response {
+        (**self).handle(request)
+    }
+}
