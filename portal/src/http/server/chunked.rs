@@ -143,8 +143,15 @@ mod tests {
     #[test]
     fn malformed_and_oversized_bodies_are_refused() {
         let cases: [&[u8]; 9] = [
-            b"\r\n", b"x\r\n", b"-1\r\n", b"0x4\r\n", b"4\nWiki", b"4\r\nWikix", b"4 4\r\n",
-            b"4\rX", b"11111111111111111\r\n",
+            b"\r\n",
+            b"x\r\n",
+            b"-1\r\n",
+            b"0x4\r\n",
+            b"4\nWiki",
+            b"4\r\nWikix",
+            b"4 4\r\n",
+            b"4\rX",
+            b"11111111111111111\r\n",
         ];
         for case in cases {
             assert_eq!(decode(case, 1, 100), Err(400), "{}", case.escape_ascii());

@@ -108,7 +108,9 @@ impl Connection<'_> {
         match first {
             None => return Err(Stop::Closed),
             // No TLS record starts with a letter, every request line does: a person who typed http://.
-            Some(byte) if byte.is_ascii_uppercase() => return Err(refused(Refusal::plain_on_tls())),
+            Some(byte) if byte.is_ascii_uppercase() => {
+                return Err(refused(Refusal::plain_on_tls()));
+            }
             Some(_) => {}
         }
         let mut patience = Patience::new(self.service.limits.handshake);

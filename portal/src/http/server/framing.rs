@@ -19,9 +19,9 @@ impl Framing {
         let length = head.get_single("content-length")?;
         let mut codings = head.get_all("transfer-encoding");
         match (codings.next(), length) {
-            (Some(_), Some(_)) => Err(Refusal::bad(
-                "Content-Length and Transfer-Encoding must not be given together",
-            )),
+            (Some(_), Some(_)) => {
+                Err(Refusal::bad("Content-Length and Transfer-Encoding must not be given together"))
+            }
             (Some(_), None) if head.version() == Version::Http10 => {
                 Err(Refusal::bad("Transfer-Encoding does not exist in HTTP/1.0"))
             }

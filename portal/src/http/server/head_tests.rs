@@ -82,7 +82,8 @@ fn request_lines_are_checked() {
 
 #[test]
 fn large_heads_are_refused_and_short_ones_waited_for() {
-    let pad = |length: usize| format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(length));
+    let pad =
+        |length: usize| format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(length));
     assert_eq!(status(&pad(MAX_HEAD_BYTES - 40)), 200);
     assert_eq!(status(&pad(MAX_HEAD_BYTES)), 431);
     assert_eq!(status(&pad(MAX_HEAD_BYTES)[..MAX_HEAD_BYTES - 1]), 0);

@@ -192,16 +192,15 @@ impl Server {
         let admitted = Admitted::new(&self.control, &self.stats, id, place);
         count(&self.stats.connections_total);
         let thread_service = Arc::clone(service);
-        let spawned = thread::Builder::new().name("http".into()).stack_size(STACK_BYTES).spawn(
-            move || {
+        let spawned =
+            thread::Builder::new().name("http".into()).stack_size(STACK_BYTES).spawn(move || {
                 let _admitted = admitted;
                 let run = || serve(&thread_service, &entry, socket, peer);
                 if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
                     count(&thread_service.stats.panics_total);
                     tracing::error!(panic = panic_message(&*panic), "a connection panicked");
                 }
-            },
-        );
+            });
         if let Err(error) = spawned {
             count(&self.stats.rejected_full_total);
             tracing::error!(%error, "no thread for a connection: raise TasksMax?");
@@ -261,6 +260,10 @@ fn make_room_for_files(needed: u64) {
     let raised = setrlimit(Resource::Nofile, limit.clone());
     if raised.is_err() || limit.current < Some(needed) {
         let allowed = limit.current.unwrap_or_default();
-        tracing::warn!(needed, allowed, "too few open files for all connections: raise LimitNOFILE");
+        tracing::warn!(
+            needed,
+            allowed,
+            "too few open files for all connections: raise LimitNOFILE"
+        );
     }
 }

@@ -70,7 +70,8 @@ impl Refusal {
     }
 
     pub(super) fn internal_error() -> Self {
-        let detail = "the portal failed in a way it should not have; tell its operator the request id";
+        let detail =
+            "the portal failed in a way it should not have; tell its operator the request id";
         Self::new(500, "internal-error", detail)
     }
 

@@ -47,9 +47,9 @@ impl Response {
     /// Returns a value as JSON. A value that does not serialize is a fault of ours and becomes a 500.
     pub fn json(status: u16, value: &impl Serialize) -> Self {
         match serde_json::to_vec(value) {
-            Ok(bytes) => Self::new(status)
-                .with_header("content-type", "application/json")
-                .with_body(bytes),
+            Ok(bytes) => {
+                Self::new(status).with_header("content-type", "application/json").with_body(bytes)
+            }
             Err(error) => {
                 tracing::error!(%error, "an answer could not be written as JSON");
                 Self::new(500)

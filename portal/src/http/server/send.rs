@@ -178,7 +178,8 @@ impl Write for BodyWriter<'_> {
 }
 
 /// Headers that only the server writes; a handler's own are left out.
-const OURS: [&str; 5] = ["content-length", "transfer-encoding", "connection", "date", "x-request-id"];
+const OURS: [&str; 5] =
+    ["content-length", "transfer-encoding", "connection", "date", "x-request-id"];
 
 fn render_head(
     response: &Response,
@@ -279,7 +280,8 @@ mod tests {
 
     #[test]
     fn a_handler_cannot_inject_headers_or_change_the_framing() {
-        let good = Response::new(200).with_header("X-A", "b\tc é").with_header("Content-Length", "9");
+        let good =
+            Response::new(200).with_header("X-A", "b\tc é").with_header("Content-Length", "9");
         let text = rendered(&good).unwrap();
         assert!(text.starts_with("HTTP/1.1 200 OK\r\nX-A: b\tc é\r\ncontent-length: 3\r\ndate: "));
         for (name, value) in [("X-A", "b\r\nSet-Cookie: x"), ("X A", "b"), ("", "b"), ("X", "\0")] {

@@ -31,7 +31,8 @@ impl Patience {
     }
 
     fn left(&self) -> Duration {
-        let earned = Duration::from_millis(self.sent.saturating_mul(1000) / MIN_WRITE_BYTES_PER_SEC);
+        let earned =
+            Duration::from_millis(self.sent.saturating_mul(1000) / MIN_WRITE_BYTES_PER_SEC);
         (self.allowance + earned).saturating_sub(self.waited)
     }
 }
@@ -47,10 +48,6 @@ pub(super) struct Wire {
 impl Wire {
     pub(super) fn new(socket: Arc<TcpStream>) -> Self {
         Self { socket, tls: None, read_timeout: None, write_timeout: None }
-    }
-
-    pub(super) fn socket(&self) -> &Arc<TcpStream> {
-        &self.socket
     }
 
     pub(super) fn is_tls(&self) -> bool {
@@ -238,10 +235,7 @@ struct RawWrite<'a> {
 }
 
 impl RawWrite<'_> {
-    fn wait_with(
-        &mut self,
-        put: impl Fn(&TcpStream) -> io::Result<usize>,
-    ) -> io::Result<usize> {
+    fn wait_with(&mut self, put: impl Fn(&TcpStream) -> io::Result<usize>) -> io::Result<usize> {
         loop {
             let left = self.patience.left();
             if left.is_zero() {
