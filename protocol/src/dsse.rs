@@ -238,6 +238,17 @@ impl Envelope {
         Ok(signers.len())
     }
 
+    /// Reads the payload WITHOUT believing it; only to learn which keys a self-signed document
+    /// claims before it is opened with them, after its digest was found to be a pinned one.
+    pub(crate) fn peek<T: Payload>(&self) -> Result<T, EnvelopeError> {
+        if self.payload.len() > T::MAX_BYTES.div_ceil(3) * 4 {
+            return Err(EnvelopeError::TooLarge { limit_bytes: T::MAX_BYTES });
+        }
+        let bytes = BASE64.decode(&self.payload).map_err(|_| EnvelopeError::Base64)?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| EnvelopeError::Malformed { reason: error.to_string() })
+    }
+
     /// Digest of the payload's bytes, believed or not: to match an envelope with a signed list.
     ///
     /// # Errors

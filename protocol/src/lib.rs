@@ -13,19 +13,29 @@
 //! | [`report`] | step events and the final report of a job |
 //! | [`wire`] | bodies of the agent API: enroll, poll, events, inventory |
 //! | [`keys`], [`dsse`] | keys, signed envelopes and the one function that opens them |
+//! | [`trust`] | which keys may sign what, and how one version follows another |
+//! | [`admit`] | the checks between a portal's answer and a change on a host |
+//! | [`enroll`] | the one-time token and the proof that an agent holds it |
+//! | [`httpsig`] | RFC 9421 signatures of an agent's requests |
+//! | [`seal`] | secrets for one key and one purpose (HPKE) |
 //! | [`problem`] | RFC 9457 problem documents |
 //! | [`secret`] | values that never print |
 
+pub mod admit;
 pub mod blueprint;
 pub mod dsse;
+pub mod enroll;
 pub mod failure;
+pub mod httpsig;
 pub mod ids;
 pub mod job;
 pub mod keys;
 pub mod problem;
 pub mod report;
+pub mod seal;
 pub mod secret;
 pub mod time;
+pub mod trust;
 pub mod wire;
 
 /// Version of the agent protocol, sent as `Freehold-Protocol`.
