@@ -1,1 +1,4 @@
-//! Placeholder.
+//! The Freehold agent.
+
+pub mod host;
+pub mod runner;
