@@ -1,5 +1,7 @@
 //! A gallery of hostile documents: one test per attack, each refused with its own reason.
 
+#![expect(clippy::unwrap_used, reason = "a test says what it expects by unwrapping")]
+
 mod world;
 
 use freehold_protocol::{
