@@ -5,6 +5,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`blueprint`] | the stacks that are deployed: model, checks, rendering |
 //! | [`ids`] | newtypes that only parse: slugs, domains, identifiers, ports |
 //! | [`time`] | [`time::Timestamp`], milliseconds since the Unix epoch |
 //! | [`blueprint`] | the allow-listed compose model of a release |
@@ -25,6 +26,7 @@ pub mod admit;
 pub mod blueprint;
 pub mod dsse;
 pub mod enroll;
+pub mod blueprint;
 pub mod failure;
 pub mod httpsig;
 pub mod ids;

@@ -166,10 +166,11 @@ fn variable(text: &str) -> Result<(Part, &str), TemplateError> {
             "use ${NAME} or ${NAME:-default}; declare what must be present as `required: true` in x-freehold.settings",
         ));
     };
-    if default.contains('$') {
+    // Braces, and line breaks: versions of Compose differ in where such a default ends.
+    if default.contains(['$', '{', '\n']) {
         return Err(TemplateError::new(
-            format!("the default of `{name}` holds a dollar sign"),
-            "use a default without variables",
+            format!("the default of `{name}` holds a dollar sign, a brace or a line break"),
+            "use a plain default, or a setting with a default in x-freehold.settings",
         ));
     }
     Ok((Part::Variable { name, default: Some(default.to_owned()) }, rest))
@@ -245,7 +246,7 @@ mod tests {
     fn refuses_what_it_does_not_mean() {
         for text in [
             "$", "a$", "$ x", "${", "${}", "${A", "${a}", "$a", "$1", "${A-b}", "${A:?b}", "${A:+b}",
-            "${A:-$B}", "${A:-${B}}", "${A.B}", "a\0b", "a\rb", "a\u{1b}[0m", "a\u{2028}b", "\u{feff}",
+            "${A:-$B}", "${A:-${B}}", "${A:-{}", "${A:-\n}", "${A.B}", "a\0b", "a\rb", "a\u{1b}[0m", "a\u{2028}b", "\u{feff}",
         ] {
             assert!(text.parse::<Template>().is_err(), "{text:?}");
         }
