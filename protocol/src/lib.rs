@@ -8,7 +8,6 @@
 //! | [`blueprint`] | the stacks that are deployed: model, checks, rendering |
 //! | [`ids`] | newtypes that only parse: slugs, domains, identifiers, ports |
 //! | [`time`] | [`time::Timestamp`], milliseconds since the Unix epoch |
-//! | [`blueprint`] | the allow-listed compose model of a release |
 //! | [`job`] | a job and its closed set of kinds |
 //! | [`failure`] | what went wrong, who should act, and what to do |
 //! | [`report`] | step events and the final report of a job |
@@ -26,7 +25,6 @@ pub mod admit;
 pub mod blueprint;
 pub mod dsse;
 pub mod enroll;
-pub mod blueprint;
 pub mod failure;
 pub mod httpsig;
 pub mod ids;

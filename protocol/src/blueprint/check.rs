@@ -75,7 +75,10 @@ impl Blueprint {
             problems.add(
                 "services",
                 format!("and the rest take {bytes} bytes as a job"),
-                format!("Shorten values until they take at most {} bytes.", limits::BLUEPRINT_BYTES),
+                format!(
+                    "Shorten values until they take at most {} bytes.",
+                    limits::BLUEPRINT_BYTES
+                ),
             );
         }
         if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }

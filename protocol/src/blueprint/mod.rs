@@ -1,8 +1,27 @@
-//! The allow-listed compose model of a release.
+//! Blueprints: the Compose stacks that Freehold deploys for tenants.
+//!
+//! An author writes a Compose file with an `x-freehold` section. The portal reads its YAML into a
+//! [`Blueprint`]; jobs carry that; the agent checks it again and writes the host's files from it.
+//! YAML itself never travels, so no two parsers can disagree about it.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`names`] | names inside a blueprint |
+//! | [`template`] | values with variables in them |
+//! | [`model`] | the types |
+//! | [`limits`] | every maximum and default |
+//! | [`check`] | rules that span fields |
+//! | [`values`] | what settings accept, how secrets are drawn |
+//! | [`render`] | blueprint and allocation → `compose.yaml` and `.env` |
 
-use serde::{Deserialize, Serialize};
+pub mod check;
+pub mod limits;
+pub mod model;
+pub mod names;
+pub mod render;
+pub mod template;
+pub mod values;
 
-/// A blueprint's model.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Blueprint {}
+pub use check::Problem;
+pub use model::Blueprint;
+pub use render::{Allocation, Marks, RenderError, Rendered, expectations, project_name, render};

@@ -79,7 +79,8 @@ impl Blueprint {
     /// call out.
     #[must_use]
     pub fn networks_of(&self, name: &ServiceName) -> BTreeSet<Network> {
-        if let Some(networks) = self.services.get(name).and_then(|service| service.networks.clone()) {
+        if let Some(networks) = self.services.get(name).and_then(|service| service.networks.clone())
+        {
             return networks;
         }
         let mut networks = BTreeSet::from([Network::Internal]);

@@ -13,8 +13,23 @@ const RESERVED_PREFIXES: &[&str] =
 
 /// Variables that every process has anyway: compose prefers them to the `.env` beside the stack.
 const RESERVED_VARIABLES: &[&str] = &[
-    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "PWD", "OLDPWD", "LANG", "TERM", "TZ", "TMPDIR",
-    "MAIL", "HOSTNAME", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY",
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "PWD",
+    "OLDPWD",
+    "LANG",
+    "TERM",
+    "TZ",
+    "TMPDIR",
+    "MAIL",
+    "HOSTNAME",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
 ];
 
 fn is_label(text: &str, max: usize, inner: &[u8]) -> bool {
@@ -243,13 +258,17 @@ mod tests {
         none_ok::<ServiceName>(&["", "-a", "a-", "A", "1a", "a.b", "a b", "a\n", &"a".repeat(41)]);
         all_ok::<ContainerPath>(&["/data", "/var/lib/postgresql/data", "/a.b/c_d", "/process"]);
         none_ok::<ContainerPath>(&[
-            "", "/", "data", "./data", "/a/../b", "/a//b", "/a/", "/proc", "/proc/1", "/sys/x", "/dev",
-            "/a:b", "/a b", "/$HOME",
+            "", "/", "data", "./data", "/a/../b", "/a//b", "/a/", "/proc", "/proc/1", "/sys/x",
+            "/dev", "/a:b", "/a b", "/$HOME",
         ]);
         all_ok::<UrlPath>(&["/", "/api", "/api/", "/api/v1/health", "/a.b-c_d~e"]);
-        none_ok::<UrlPath>(&["", "api", "//", "/a//b", "/a/../b", "/a b", "/a;", "/a{", "/a?b", "/$x", "/\n"]);
+        none_ok::<UrlPath>(&[
+            "", "api", "//", "/a//b", "/a/../b", "/a b", "/a;", "/a{", "/a?b", "/$x", "/\n",
+        ]);
         all_ok::<UserSpec>(&["1000", "1000:1000", "70"]);
-        none_ok::<UserSpec>(&["", "0", "root", "0:0", "1000:0", "00", "01", "65535", "1:", ":1", "1:2:3", "+1"]);
+        none_ok::<UserSpec>(&[
+            "", "0", "root", "0:0", "1000:0", "00", "01", "65535", "1:", ":1", "1:2:3", "+1",
+        ]);
         all_ok::<EnvName>(&["PATH", "_x", "a1"]);
         none_ok::<EnvName>(&["", "1A", "A-B", "A=B", "A B", "Ä"]);
     }

@@ -140,9 +140,8 @@ impl FromStr for Template {
 fn variable(text: &str) -> Result<(Part, &str), TemplateError> {
     const LITERAL: &str = "write $$ for a dollar sign that means itself";
     let Some(inner) = text.strip_prefix('{') else {
-        let end = text
-            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-            .unwrap_or(text.len());
+        let end =
+            text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len());
         let (name, rest) = text.split_at(end);
         if name.is_empty() {
             return Err(TemplateError::new("a dollar sign stands alone", LITERAL));
@@ -152,9 +151,7 @@ fn variable(text: &str) -> Result<(Part, &str), TemplateError> {
     let Some((inner, rest)) = inner.split_once('}') else {
         return Err(TemplateError::new("`${` has no closing brace", LITERAL));
     };
-    let end = inner
-        .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-        .unwrap_or(inner.len());
+    let end = inner.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(inner.len());
     let (name, operator) = inner.split_at(end);
     let name = var_name(name)?;
     if operator.is_empty() {
@@ -245,8 +242,28 @@ mod tests {
     #[test]
     fn refuses_what_it_does_not_mean() {
         for text in [
-            "$", "a$", "$ x", "${", "${}", "${A", "${a}", "$a", "$1", "${A-b}", "${A:?b}", "${A:+b}",
-            "${A:-$B}", "${A:-${B}}", "${A:-{}", "${A:-\n}", "${A.B}", "a\0b", "a\rb", "a\u{1b}[0m", "a\u{2028}b", "\u{feff}",
+            "$",
+            "a$",
+            "$ x",
+            "${",
+            "${}",
+            "${A",
+            "${a}",
+            "$a",
+            "$1",
+            "${A-b}",
+            "${A:?b}",
+            "${A:+b}",
+            "${A:-$B}",
+            "${A:-${B}}",
+            "${A:-{}",
+            "${A:-\n}",
+            "${A.B}",
+            "a\0b",
+            "a\rb",
+            "a\u{1b}[0m",
+            "a\u{2028}b",
+            "\u{feff}",
         ] {
             assert!(text.parse::<Template>().is_err(), "{text:?}");
         }

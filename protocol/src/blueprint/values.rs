@@ -13,15 +13,17 @@ impl SettingKind {
         check_env_value(value)?;
         match self {
             Self::Text => Ok(()),
-            Self::Int => {
-                value.parse::<i64>().map(|_| ()).map_err(|_| "must be a whole number, for example 25")
-            }
+            Self::Int => value
+                .parse::<i64>()
+                .map(|_| ())
+                .map_err(|_| "must be a whole number, for example 25"),
             Self::Bool if value == "true" || value == "false" => Ok(()),
             Self::Bool => Err("must be true or false"),
             Self::Url => {
                 let rest = value.strip_prefix("https://").or_else(|| value.strip_prefix("http://"));
                 let host = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
-                let plain = value.bytes().all(|b| b.is_ascii_graphic() && !b"\"'<>\\^`{|}".contains(&b));
+                let plain =
+                    value.bytes().all(|b| b.is_ascii_graphic() && !b"\"'<>\\^`{|}".contains(&b));
                 if plain && host.is_some_and(|host| !host.is_empty()) {
                     Ok(())
                 } else {
@@ -76,13 +78,27 @@ mod tests {
     fn settings_accept_their_kind_only() {
         use SettingKind::{Bool, Int, Text, Url};
         for (kind, value) in [
-            (Text, ""), (Text, "a b $ ' \" \\ #"), (Int, "-5"), (Bool, "true"), (Url, "https://a.example/x?y=1"),
+            (Text, ""),
+            (Text, "a b $ ' \" \\ #"),
+            (Int, "-5"),
+            (Bool, "true"),
+            (Url, "https://a.example/x?y=1"),
         ] {
             assert_eq!(kind.check_value(value), Ok(()), "{value:?}");
         }
         for (kind, value) in [
-            (Text, "a\nb"), (Text, "a\0"), (Text, "\u{7f}"), (Int, ""), (Int, "1.5"), (Int, "1 "), (Bool, "yes"),
-            (Url, "a.example"), (Url, "javascript:x"), (Url, "https://"), (Url, "https:///x"), (Url, "https://a b"),
+            (Text, "a\nb"),
+            (Text, "a\0"),
+            (Text, "\u{7f}"),
+            (Int, ""),
+            (Int, "1.5"),
+            (Int, "1 "),
+            (Bool, "yes"),
+            (Url, "a.example"),
+            (Url, "javascript:x"),
+            (Url, "https://"),
+            (Url, "https:///x"),
+            (Url, "https://a b"),
         ] {
             assert!(kind.check_value(value).is_err(), "{value:?}");
         }
@@ -94,7 +110,12 @@ mod tests {
         for alphabet in [Alphabet::Alphanumeric, Alphabet::Hex, Alphabet::Base64Url] {
             let spec = SecretSpec { length: 128, alphabet };
             let mut byte = 0_u8;
-            let secret = spec.draw(|| { byte = byte.wrapping_add(97); byte }).unwrap();
+            let secret = spec
+                .draw(|| {
+                    byte = byte.wrapping_add(97);
+                    byte
+                })
+                .unwrap();
             assert_eq!(secret.expose().len(), 128);
             assert!(secret.expose().bytes().all(|b| alphabet.characters().contains(&b)));
         }

@@ -32,7 +32,12 @@ pub(super) fn check(problems: &mut Problems, blueprint: &Blueprint) {
     check_resources(problems, blueprint);
 }
 
-fn service_exists(problems: &mut Problems, blueprint: &Blueprint, path: String, name: &ServiceName) {
+fn service_exists(
+    problems: &mut Problems,
+    blueprint: &Blueprint,
+    path: String,
+    name: &ServiceName,
+) {
     if !blueprint.services.contains_key(name) {
         problems.add(
             path,
@@ -127,7 +132,11 @@ fn check_routes(problems: &mut Problems, blueprint: &Blueprint) {
         not_database(problems, blueprint, at("port"), &route.port);
         let path = route.path.as_str().trim_end_matches('/');
         if !seen.insert(path) {
-            problems.add(at("path"), format!("repeats the route {}", route.path), "Remove one of them.");
+            problems.add(
+                at("path"),
+                format!("repeats the route {}", route.path),
+                "Remove one of them.",
+            );
         }
         if path.starts_with("/.well-known/acme-challenge") {
             problems.add(

@@ -50,7 +50,11 @@ pub(super) fn check(
 
 fn check_argv(problems: &mut Problems, blueprint: &Blueprint, path: &str, argv: &[Template]) {
     if argv.is_empty() {
-        problems.add(path, "is empty", "Name a program, or leave the key out to use the image's own.");
+        problems.add(
+            path,
+            "is empty",
+            "Name a program, or leave the key out to use the image's own.",
+        );
     }
     problems.at_most(path, argv.len(), limits::ARGUMENTS);
     for (index, argument) in argv.iter().enumerate() {
@@ -66,7 +70,9 @@ fn check_no_secret(problems: &mut Problems, blueprint: &Blueprint, path: &str, v
         problems.add(
             path,
             format!("would show the secret {name} in the list of processes"),
-            format!("Pass it as an environment variable; a shell in the container reads it as $${name}."),
+            format!(
+                "Pass it as an environment variable; a shell in the container reads it as $${name}."
+            ),
         );
     }
 }
@@ -136,7 +142,11 @@ fn check_mounts(
     let mounted = service.mounts.iter().map(|m| &m.target);
     for target in mounted.chain(service.tmpfs.iter().map(|t| &t.target)) {
         if !targets.insert(target) {
-            problems.add(at("volumes"), format!("mounts {target} twice"), "Keep one of the mounts.");
+            problems.add(
+                at("volumes"),
+                format!("mounts {target} twice"),
+                "Keep one of the mounts.",
+            );
         }
     }
     let memory = service.limits.memory_mb.unwrap_or(limits::MEMORY_DEFAULT_MB);

@@ -254,4 +254,3 @@ impl Capability {
         Self::ALL.iter().find(|(cap, _)| *cap == self).map_or("CHOWN", |(_, name)| name)
     }
 }
-

@@ -8,7 +8,8 @@ use crate::blueprint::names::VarName;
 use crate::blueprint::values::check_env_value;
 use crate::secret::Secret;
 
-const HEADER: &str = "# Written by Freehold. Holds this tenant's secrets: keep it readable by root only.\n";
+const HEADER: &str =
+    "# Written by Freehold. Holds this tenant's secrets: keep it readable by root only.\n";
 
 pub(super) fn render_env(
     blueprint: &Blueprint,

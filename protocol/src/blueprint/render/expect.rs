@@ -233,7 +233,9 @@ impl ContainerExpectation {
             .map(|(container, host)| format!("127.0.0.1:{host}:{container}/tcp"))
             .collect();
         let mut found = BTreeSet::new();
-        for (container, bindings) in seen.at("/HostConfig/PortBindings").as_object().into_iter().flatten() {
+        for (container, bindings) in
+            seen.at("/HostConfig/PortBindings").as_object().into_iter().flatten()
+        {
             for binding in bindings.as_array().into_iter().flatten() {
                 let text = |key: &str| binding.get(key).and_then(Value::as_str).unwrap_or("?");
                 found.insert(format!("{}:{}:{container}", text("HostIp"), text("HostPort")));
@@ -249,13 +251,16 @@ impl ContainerExpectation {
         let mut volumes = BTreeMap::new();
         let mut foreign = Vec::new();
         for mount in seen.at("/Mounts").as_array().into_iter().flatten() {
-            let text = |key: &str| mount.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let text =
+                |key: &str| mount.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
             match text("Type").as_str() {
                 "volume" => {
                     volumes.insert(text("Destination"), text("Name"));
                 }
                 "tmpfs" => {}
-                kind => foreign.push(format!("{kind} {} at {}", text("Source"), text("Destination"))),
+                kind => {
+                    foreign.push(format!("{kind} {} at {}", text("Source"), text("Destination")))
+                }
             }
         }
         for mount in foreign {
@@ -270,7 +275,11 @@ impl ContainerExpectation {
         for (target, name) in volumes {
             let unnamed = name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit());
             if !unnamed {
-                seen.differ("Mounts", "the blueprint's volumes only".to_owned(), format!("{name} at {target}"));
+                seen.differ(
+                    "Mounts",
+                    "the blueprint's volumes only".to_owned(),
+                    format!("{name} at {target}"),
+                );
             }
         }
     }
