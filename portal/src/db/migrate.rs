@@ -1,0 +1,66 @@
+//! Brings a database to this version's schema, one migration per transaction.
+//!
+//! Migrations are numbered without gaps and never change once released. A database that a newer
+//! version has written is refused: running on it would be guessing.
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+
+use super::OpenError;
+
+/// Every migration, oldest first: name and SQL. The number is the position, from 1.
+const MIGRATIONS: &[(&str, &str)] =
+    &[("initial", include_str!("../../../migrations/portal/0001_initial.sql"))];
+
+/// The schema version that this program writes.
+pub const SCHEMA_VERSION: u32 = MIGRATIONS.len() as u32;
+
+/// SQLite's `application_id` of a portal database, so that another program's file is not taken for
+/// one: `FHpt`.
+const APPLICATION_ID: i32 = 0x4648_7074;
+
+/// Reads the version of a database; 0 for an empty one.
+pub(super) fn version(connection: &Connection) -> Result<u32, OpenError> {
+    connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(|source| OpenError::Sql { what: "reading the schema version", source })
+}
+
+/// Runs every migration that is missing.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
+    let sql = |what| move |source| OpenError::Sql { what, source };
+    let found = version(connection)?;
+    if found > SCHEMA_VERSION {
+        return Err(OpenError::Newer {
+            found,
+            known: SCHEMA_VERSION,
+            program: env!("CARGO_PKG_VERSION"),
+        });
+    }
+    if found == 0 {
+        let tables: Option<String> = connection
+            .query_row("SELECT name FROM sqlite_schema LIMIT 1", [], |row| row.get(0))
+            .optional()
+            .map_err(sql("reading the schema"))?;
+        if tables.is_some() {
+            return Err(OpenError::Foreign);
+        }
+    } else {
+        let id: i32 = connection
+            .pragma_query_value(None, "application_id", |row| row.get(0))
+            .map_err(sql("reading the application id"))?;
+        if id != APPLICATION_ID {
+            return Err(OpenError::Foreign);
+        }
+    }
+    for (number, (name, script)) in (1u32..).zip(MIGRATIONS).skip(found as usize) {
+        let failed = |source| OpenError::Migration { number, name, source };
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        transaction.execute_batch(script).map_err(failed)?;
+        transaction.pragma_update(None, "user_version", number).map_err(failed)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed)?;
+        transaction.commit().map_err(failed)?;
+        tracing::info!(number, name, "migrated the database");
+    }
+    Ok(())
+}

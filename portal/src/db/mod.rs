@@ -1,0 +1,397 @@
+//! The portal's database: SQLite behind one writer thread and a few readers.
+//!
+//! All SQL of the portal is in this folder, one module per aggregate. Functions that read take
+//! [`Read`]; functions that write take [`Tx`], which derefs to [`Read`]. They hold no rules: those are
+//! in `domain`, and what belongs together is put together in `app`.
+//!
+//! A write is acknowledged only after `COMMIT` with `synchronous=FULL`. On an I/O error or a full disk
+//! the database turns *fatal*: nothing is acknowledged any more, [`Db::fatal`] says why, and
+//! `freehold serve` ends for a clean restart.
+
+mod migrate;
+mod writer;
+
+use std::{
+    cell::RefCell,
+    fmt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
+        mpsc::{SyncSender, sync_channel},
+    },
+    time::Duration,
+};
+
+use freehold_protocol::{ids::AgentId, time::Timestamp};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+pub use migrate::SCHEMA_VERSION;
+
+use crate::{
+    clock::Clock,
+    error::{AppError, Kind},
+};
+
+/// Connections for reading.
+const READERS: usize = 4;
+/// How long a statement waits for another process's lock (`db backup`, the `sqlite3` shell).
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why a database was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A newer version has written it.
+    #[error(
+        "the database has schema version {found}, but this program ({program}) knows versions up to {known}: \
+         install the newer freehold again, or restore a backup from before the upgrade with `freehold db restore FILE`"
+    )]
+    Newer {
+        /// Version of the file.
+        found: u32,
+        /// Newest version that this program knows.
+        known: u32,
+        /// This program's version.
+        program: &'static str,
+    },
+    /// It is an SQLite file of another program.
+    #[error(
+        "the file is an SQLite database, but not one of the portal's: name another file in `database`"
+    )]
+    Foreign,
+    /// A migration failed; the database is as it was before it.
+    #[error("migration {number} ({name}) failed; the database is as it was before it")]
+    Migration {
+        /// Its number.
+        number: u32,
+        /// Its name.
+        name: &'static str,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// A statement failed.
+    #[error("{what} failed")]
+    Sql {
+        /// What was being done.
+        what: &'static str,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// The writer thread was not started.
+    #[error("the database thread did not start")]
+    Thread {
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+/// Set once, when the storage can no longer be trusted.
+#[derive(Default)]
+pub(crate) struct Fatal(OnceLock<String>);
+
+impl Fatal {
+    fn get(&self) -> Option<&str> {
+        self.0.get().map(String::as_str)
+    }
+    fn set(&self, reason: String) {
+        tracing::error!(reason, "the database can no longer be written; refusing further work");
+        // Only the first reason counts: the rest follow from it.
+        drop(self.0.set(reason));
+    }
+}
+
+pub(crate) type WakeHook = Arc<OnceLock<Box<dyn Fn(AgentId) + Send + Sync>>>;
+
+/// The database. Clones share it.
+#[derive(Clone)]
+pub struct Db(Arc<Inner>);
+
+struct Inner {
+    path: PathBuf,
+    writer: SyncSender<writer::Task>,
+    readers: Mutex<Vec<Connection>>,
+    returned: Condvar,
+    clock: Arc<dyn Clock>,
+    fatal: Arc<Fatal>,
+    wake: WakeHook,
+}
+
+impl fmt::Debug for Db {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Db({})", self.0.path.display())
+    }
+}
+
+/// Opens a connection with the settings that every connection of ours has.
+pub(crate) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, OpenError> {
+    let sql = |what| move |source| OpenError::Sql { what, source };
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(sql("opening the database file"))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(sql("setting the busy timeout"))?;
+    connection
+        .execute_batch("PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;")
+        .map_err(sql("setting up the connection"))?;
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(connection)
+}
+
+fn connect_writer(path: &Path) -> Result<Connection, OpenError> {
+    let sql = |what| move |source| OpenError::Sql { what, source };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let mut connection = connect(path, flags)?;
+    // Version first: nothing is changed in a newer or foreign file, not even its journal mode.
+    let found = migrate::version(&connection)?;
+    if found <= SCHEMA_VERSION {
+        let mode: String = connection
+            .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
+            .map_err(sql("switching to the write-ahead log"))?;
+        if mode != "wal" {
+            tracing::warn!(mode, "the file system does not allow a write-ahead log");
+        }
+    }
+    // FULL: with NORMAL, acknowledged commits were lost in power-loss tests.
+    connection
+        .execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000;")
+        .map_err(sql("setting up the connection"))?;
+    migrate::migrate(&mut connection)?;
+    Ok(connection)
+}
+
+impl Db {
+    /// Opens the database, creates it when there is none, and brings it to this version's schema.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        let connection = connect_writer(path)?;
+        let readers = (0..READERS)
+            .map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY))
+            .collect::<Result<Vec<_>, _>>()?;
+        let fatal = Arc::new(Fatal::default());
+        let wake = WakeHook::default();
+        let writer =
+            writer::start(connection, Arc::clone(&clock), Arc::clone(&fatal), Arc::clone(&wake))
+                .map_err(|source| OpenError::Thread { source })?;
+        Ok(Self(Arc::new(Inner {
+            path: path.to_owned(),
+            writer,
+            readers: Mutex::new(readers),
+            returned: Condvar::new(),
+            clock,
+            fatal,
+            wake,
+        })))
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// The time now, by the clock that transactions use.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// Says who is told about [`Tx::wake`] after a commit. Only the first call counts.
+    pub fn on_wake(&self, hook: impl Fn(AgentId) + Send + Sync + 'static) {
+        drop(self.0.wake.set(Box::new(hook)));
+    }
+
+    /// Why nothing can be written any more, if so.
+    #[must_use]
+    pub fn fatal(&self) -> Option<String> {
+        self.0.fatal.get().map(str::to_owned)
+    }
+
+    /// Runs a closure in a transaction and waits until it is on the disk.
+    ///
+    /// The closure shares its transaction with others (a savepoint each), so it must not wait for
+    /// anything: no network, no other [`Db::write`].
+    ///
+    /// # Errors
+    /// The closure's own error, in which case nothing of it is kept; or [`Kind::Unavailable`].
+    pub fn write<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&Tx<'_>) -> Result<T, AppError> + Send + 'static,
+    ) -> Result<T, AppError> {
+        if self.0.fatal.get().is_some() {
+            return Err(storage_failed());
+        }
+        let (task, answer) = writer::task(write);
+        self.0.writer.send(task).map_err(|_| storage_failed())?;
+        answer.recv().unwrap_or_else(|_| Err(storage_failed()))
+    }
+
+    /// Runs a closure over one consistent snapshot.
+    ///
+    /// # Errors
+    /// The closure's own error, or [`Kind::Unavailable`].
+    pub fn read<T>(
+        &self,
+        read: impl FnOnce(&Read<'_>) -> Result<T, AppError>,
+    ) -> Result<T, AppError> {
+        let lease = self.borrow_reader();
+        let transaction = lease.connection().unchecked_transaction()?;
+        let result = read(&Read { connection: &transaction, now: self.0.clock.now() });
+        transaction.finish()?;
+        result
+    }
+
+    fn borrow_reader(&self) -> ReaderLease<'_> {
+        let mut readers = lock(&self.0.readers);
+        loop {
+            if let Some(connection) = readers.pop() {
+                return ReaderLease { inner: &self.0, connection: Some(connection) };
+            }
+            readers = self.0.returned.wait(readers).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Finishes the writes that wait, folds the write-ahead log into the file and ends the writer.
+    /// Later writes are refused.
+    pub fn close(&self) {
+        let (done, wait) = sync_channel(1);
+        if self.0.writer.send(writer::Task::Stop(done)).is_ok()
+            && wait.recv_timeout(Duration::from_secs(30)).is_err()
+        {
+            tracing::warn!("the database thread did not end in time");
+        }
+    }
+}
+
+struct ReaderLease<'a> {
+    inner: &'a Inner,
+    connection: Option<Connection>,
+}
+
+impl ReaderLease<'_> {
+    fn connection(&self) -> &Connection {
+        self.connection.as_ref().expect("taken only on drop")
+    }
+}
+
+impl Drop for ReaderLease<'_> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            lock(&self.inner.readers).push(connection);
+            self.inner.returned.notify_one();
+        }
+    }
+}
+
+/// Locks a mutex; a panic of another holder does not stop us, since what our mutexes guard is
+/// consistent after every statement.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A view of the database at one moment.
+pub struct Read<'c> {
+    connection: &'c Connection,
+    now: Timestamp,
+}
+
+impl fmt::Debug for Read<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Read(at {})", self.now)
+    }
+}
+
+impl Read<'_> {
+    /// The connection, for the SQL of this folder.
+    pub(crate) const fn sql(&self) -> &Connection {
+        self.connection
+    }
+    /// The time of this view: one value for everything that is done with it.
+    #[must_use]
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+}
+
+/// A transaction. It has one `now`, so that every row it writes agrees.
+pub struct Tx<'c> {
+    read: Read<'c>,
+    wakes: RefCell<Vec<AgentId>>,
+}
+
+impl fmt::Debug for Tx<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tx(at {})", self.read.now)
+    }
+}
+
+impl<'c> std::ops::Deref for Tx<'c> {
+    type Target = Read<'c>;
+    fn deref(&self) -> &Read<'c> {
+        &self.read
+    }
+}
+
+impl<'c> Tx<'c> {
+    fn new(connection: &'c Connection, now: Timestamp) -> Self {
+        Self { read: Read { connection, now }, wakes: RefCell::new(Vec::new()) }
+    }
+
+    /// Wakes an agent's parked poll once this transaction is on the disk.
+    pub fn wake(&self, agent: AgentId) {
+        self.wakes.borrow_mut().push(agent);
+    }
+
+    fn take_wakes(&self) -> Vec<AgentId> {
+        self.wakes.take()
+    }
+}
+
+/// Fails unless a guarded update changed exactly one row: the row was no longer in the state that
+/// the statement named.
+///
+/// # Errors
+/// [`Kind::Conflict`] with the code `transition_refused`.
+pub fn expect_one(changed: usize, what: &'static str) -> Result<(), AppError> {
+    match changed {
+        1 => Ok(()),
+        0 => Err(AppError::conflict(
+            "transition_refused",
+            format!("the {what} was changed by somebody else at the same moment"),
+        )
+        .advice("read it again and repeat the request if it still applies")),
+        more => Err(AppError::bug(format!("an update of one {what} changed {more} rows"))),
+    }
+}
+
+/// Whether a statement failed because a unique value is taken.
+#[must_use]
+pub fn is_unique_violation(error: &rusqlite::Error) -> bool {
+    matches!(error, rusqlite::Error::SqliteFailure(e, _)
+        if matches!(e.extended_code, rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE | rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY))
+}
+
+/// Whether a statement failed because the file or the disk did.
+#[must_use]
+pub fn is_storage_failure(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::SystemIoFailure
+                | ErrorCode::DiskFull
+                | ErrorCode::DatabaseCorrupt
+                | ErrorCode::CannotOpen
+                | ErrorCode::ReadOnly
+                | ErrorCode::NotADatabase
+        )
+    )
+}
+
+/// The answer while the database cannot be written.
+#[must_use]
+pub fn storage_failed() -> AppError {
+    AppError::new(
+        Kind::Unavailable { retry_after_secs: 10 },
+        "storage_failed",
+        "the portal cannot write its database; nothing was changed",
+    )
+    .advice("look at the portal's log and at the free space of its disk")
+}

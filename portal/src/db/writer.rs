@@ -1,0 +1,191 @@
+//! The one thread that writes: group commit.
+//!
+//! Whatever waits in the channel is run in one transaction, a savepoint each, committed once (one
+//! fsync) and only then answered. A closure that fails is rolled back to its savepoint and leaves
+//! its neighbours alone.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread,
+};
+
+use rusqlite::Connection;
+
+use super::{Fatal, Tx, WakeHook, storage_failed};
+use crate::{clock::Clock, error::AppError};
+
+/// How many writes may wait. Beyond it the callers themselves wait, which slows the connections
+/// down instead of filling memory.
+const QUEUE: usize = 1024;
+/// How many writes share one commit.
+const BATCH: usize = 256;
+
+/// A write that has been run and waits for its commit.
+pub(super) struct Ran {
+    /// Whether its changes are kept.
+    keep: bool,
+    /// Gives the caller its answer: the argument says whether the commit held.
+    answer: Box<dyn FnOnce(bool) + Send>,
+}
+
+/// A write that waits to be run.
+pub(super) enum Task {
+    /// Run this.
+    Run(Box<dyn FnOnce(&Tx<'_>) -> Ran + Send>),
+    /// Finish what waits before this, fold the log into the database file, and end.
+    Stop(SyncSender<()>),
+}
+
+/// Wraps a closure and the way back for its result.
+pub(super) fn task<T: Send + 'static>(
+    write: impl FnOnce(&Tx<'_>) -> Result<T, AppError> + Send + 'static,
+) -> (Task, Receiver<Result<T, AppError>>) {
+    let (sender, receiver) = sync_channel(1);
+    let run = move |tx: &Tx<'_>| {
+        let result = catch_unwind(AssertUnwindSafe(|| write(tx)))
+            .unwrap_or_else(|_| Err(AppError::bug("a database write panicked")));
+        Ran {
+            keep: result.is_ok(),
+            answer: Box::new(move |committed| {
+                let result = match result {
+                    Ok(_) if !committed => Err(storage_failed()),
+                    other => other,
+                };
+                // The caller may have gone away (its connection's thread ended); the write stands.
+                drop(sender.send(result));
+            }),
+        }
+    };
+    (Task::Run(Box::new(run)), receiver)
+}
+
+/// Starts the writer.
+pub(super) fn start(
+    connection: Connection,
+    clock: Arc<dyn Clock>,
+    fatal: Arc<Fatal>,
+    wake: WakeHook,
+) -> std::io::Result<SyncSender<Task>> {
+    let (sender, receiver) = sync_channel(QUEUE);
+    thread::Builder::new().name("db-writer".into()).spawn(move || {
+        run(&connection, &receiver, &*clock, &fatal, &wake);
+    })?;
+    Ok(sender)
+}
+
+fn run(
+    connection: &Connection,
+    tasks: &Receiver<Task>,
+    clock: &dyn Clock,
+    fatal: &Fatal,
+    wake: &WakeHook,
+) {
+    while let Ok(first) = tasks.recv() {
+        let mut stop = None;
+        let mut batch = Vec::new();
+        let mut next = Some(first);
+        while let Some(task) = next {
+            match task {
+                Task::Run(write) => batch.push(write),
+                Task::Stop(done) => {
+                    stop = Some(done);
+                    break;
+                }
+            }
+            next = if batch.len() < BATCH { tasks.try_recv().ok() } else { None };
+        }
+        if !batch.is_empty() {
+            commit_all(connection, batch, clock, fatal, wake);
+        }
+        if let Some(done) = stop {
+            if fatal.get().is_none()
+                && let Err(error) =
+                    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            {
+                tracing::warn!(%error, "the write-ahead log was not folded in; the next start does it");
+            }
+            if done.send(()).is_err() {
+                tracing::debug!("nobody waited for the end of the database thread");
+            }
+            return;
+        }
+    }
+}
+
+type Write = Box<dyn FnOnce(&Tx<'_>) -> Ran + Send>;
+
+fn commit_all(
+    connection: &Connection,
+    batch: Vec<Write>,
+    clock: &dyn Clock,
+    fatal: &Fatal,
+    wake: &WakeHook,
+) {
+    // After a storage failure nothing is acknowledged any more: what the disk holds is unknown.
+    let usable = fatal.get().is_none() && check(connection.execute_batch("BEGIN IMMEDIATE"), fatal);
+    let now = clock.now();
+    let mut answers = Vec::with_capacity(batch.len());
+    let mut wakes = Vec::new();
+    let mut good = usable;
+    for write in batch {
+        let tx = Tx::new(connection, now);
+        if !good {
+            answers.push(run_detached(write));
+            continue;
+        }
+        if !check(connection.execute_batch("SAVEPOINT task"), fatal) {
+            good = false;
+            answers.push(run_detached(write));
+            continue;
+        }
+        let ran = write(&tx);
+        // SQLite ends the whole transaction by itself on some failures (disk full, I/O).
+        if connection.is_autocommit() {
+            fatal.set("SQLite gave up the transaction (disk full or I/O error)".into());
+            good = false;
+        } else if ran.keep {
+            good = check(connection.execute_batch("RELEASE task"), fatal);
+            wakes.append(&mut tx.take_wakes());
+        } else {
+            good = check(connection.execute_batch("ROLLBACK TO task; RELEASE task"), fatal);
+        }
+        answers.push(ran.answer);
+    }
+    let committed = good && check(connection.execute_batch("COMMIT"), fatal);
+    if !committed
+        && !connection.is_autocommit()
+        && let Err(error) = connection.execute_batch("ROLLBACK")
+    {
+        tracing::error!(%error, "the failed transaction was not rolled back");
+    }
+    for answer in answers {
+        answer(committed);
+    }
+    if committed && let Some(hook) = wake.get() {
+        for agent in wakes {
+            hook(agent);
+        }
+    }
+}
+
+/// Answers a write that is not run at all.
+fn run_detached(write: Write) -> Box<dyn FnOnce(bool) + Send> {
+    // Dropping the closure drops its sender, which the caller reads as a storage failure.
+    Box::new(move |_| drop(write))
+}
+
+/// Notes a failure of the transaction itself. All of them are fatal: BEGIN, SAVEPOINT and COMMIT
+/// fail only when the file or the disk is gone, full or locked by somebody who must not be there.
+fn check(result: rusqlite::Result<()>, fatal: &Fatal) -> bool {
+    match result {
+        Ok(()) => true,
+        Err(error) => {
+            fatal.set(error.to_string());
+            false
+        }
+    }
+}
