@@ -163,4 +163,15 @@ mod tests {
         let trailers = [b"0\r\n".as_slice(), &b"a: b\r\n".repeat(2000)].concat();
         assert_eq!(decode(&trailers, 7, 4), Err(400));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_in_any_pieces_are_decoded_alike_and_never_panic(
+            bytes in "([0-9a-fA-F;xX]{0,3}(\r\n|\n|\r)?[a-z]{0,12}(\r\n)?){0,6}(0\r\n\r\n)?[a-z]{0,4}",
+            piece in 1..40usize,
+        ) {
+            let whole = decode(bytes.as_bytes(), usize::MAX, 64);
+            proptest::prop_assert_eq!(decode(bytes.as_bytes(), piece, 64), whole);
+        }
+    }
 }

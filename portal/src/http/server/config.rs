@@ -27,7 +27,7 @@ pub(super) const HEAD_READ_BYTES: usize = 4 * 1024;
 pub(super) const BODY_READ_BYTES: usize = 64 * 1024;
 
 /// Slowest rate at which a client may take an answer once [`Limits::write`] is used up.
-pub(super) const MIN_WRITE_BYTES_PER_SEC: u64 = 8 * 1024;
+pub(super) const MIN_WRITE_BYTES_PER_SEC: u64 = 16 * 1024;
 
 /// How much of a refused request is read and thrown away, so that the client sees the answer and not a
 /// reset connection, and for how long.
@@ -97,7 +97,8 @@ pub struct Limits {
     pub body: Duration,
     /// Time that a connection may lie between two requests.
     pub idle: Duration,
-    /// Time that an answer may wait for its reader in all; above it the reader must keep a minimum rate.
+    /// Time that an answer may wait for a client that takes nothing, and in all beyond what a client
+    /// needs that reads 16 KiB/s.
     pub write: Duration,
     /// Time that requests in hand have to finish at shutdown.
     pub grace: Duration,

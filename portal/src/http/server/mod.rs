@@ -18,7 +18,7 @@
 //! | head | 16 KiB, 64 headers, target 8 KiB → 431, 414 | memory |
 //! | body | what the handler allows for this head → 413, before any of it is read | memory |
 //! | head, body, handshake | *total* deadlines 10 s, 60 s, 10 s → 408 | slowloris: one byte a second |
-//! | answer | 30 s of waiting in all, then at least 8 KiB/s | clients that do not read |
+//! | answer | 30 s without progress; 30 s in all beyond what 16 KiB/s need | clients that do not read |
 //! | idle | 75 s between requests | forgotten connections |
 //! | connections | 12,000 → 503 with `Retry-After`; per address configurable | floods |
 //! | end | 20 s grace for requests in hand | a restart that hangs |

@@ -17,7 +17,16 @@ use super::shutdown::close;
 /// Timeouts are rounded up to this, so that the same wait needs no new system call each time.
 const STEP: Duration = Duration::from_millis(50);
 
-/// How long a client may let an answer wait: an allowance that grows with what it has taken.
+/// Most that is handed to the kernel in one call, so that a call that blocks is one that makes no
+/// progress.
+const WRITE_BYTES: usize = 256 * 1024;
+
+/// How long a client may let an answer wait: an allowance that grows with what it has taken, and never
+/// longer than the first allowance without taking anything.
+///
+/// Both are needed. What fills the kernel's buffers counts as taken, so that the rate alone would give
+/// a client that reads nothing of a large answer many minutes; and a client that reads a few bytes now
+/// and then is making progress.
 #[derive(Debug)]
 pub(super) struct Patience {
     allowance: Duration,
@@ -236,8 +245,9 @@ struct RawWrite<'a> {
 
 impl RawWrite<'_> {
     fn wait_with(&mut self, put: impl Fn(&TcpStream) -> io::Result<usize>) -> io::Result<usize> {
+        let mut stalled = Duration::ZERO;
         loop {
-            let left = self.patience.left();
+            let left = self.patience.left().min(self.patience.allowance.saturating_sub(stalled));
             if left.is_zero() {
                 return Err(io::ErrorKind::TimedOut.into());
             }
@@ -248,7 +258,9 @@ impl RawWrite<'_> {
             }
             let began = Instant::now();
             let result = put(self.socket);
-            self.patience.waited += began.elapsed();
+            let took = began.elapsed();
+            self.patience.waited += took;
+            stalled += took;
             match result {
                 Err(error) if is_wait(&error) => {}
                 Ok(length) => {
@@ -263,7 +275,8 @@ impl RawWrite<'_> {
 
 impl Write for RawWrite<'_> {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.wait_with(|mut socket| socket.write(data))
+        let part = &data[..data.len().min(WRITE_BYTES)];
+        self.wait_with(|mut socket| socket.write(part))
     }
 
     fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
