@@ -80,7 +80,7 @@ impl Handler for Routes {
 fn deep(body: &[u8]) -> Response {
     let value: serde_json::Value = serde_json::from_slice(body).unwrap();
     let database = rusqlite::Connection::open_in_memory().unwrap();
-    database.execute_batch("CREATE TABLE t (a TEXT PRIMARY KEY, b BIGINT) STRICT").unwrap();
+    database.execute_batch("CREATE TABLE t (a TEXT PRIMARY KEY, b BIGINT)").unwrap();
     let nested = format!("SELECT {}1{}", "(".repeat(20), ")".repeat(20));
     let sql = format!("SELECT count(*) FROM t JOIN t u ON t.a = u.a WHERE t.b IN ({nested})");
     let count: i64 = database.query_row(&sql, [], |row| row.get(0)).unwrap();

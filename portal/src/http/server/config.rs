@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Stack of a connection's thread. Stacks are mapped, not filled: only the pages touched cost memory,
 /// so that this is a limit on recursion and not a price per connection. See `stack` in the module
 /// documentation for what was measured.
-pub const STACK_BYTES: usize = 256 * 1024;
+pub const STACK_BYTES: usize = 512 * 1024;
 
 /// Request line and headers together. Signed agent requests need about 1 KiB, browsers with cookies
 /// rarely 4 KiB; nginx and Apache stop at 8 KiB a line.
