@@ -1,0 +1,4 @@
+//! placeholder
+pub mod address;
+pub mod backoff;
+pub mod portal;
