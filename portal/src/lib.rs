@@ -1,7 +1,8 @@
-//! The Freehold portal: what `freehold serve` runs and what the admin command line talks to.
+//! The Freehold portal: customers, tenants and a table of signed jobs for agents that poll.
 //!
 //! Layers look inward: `http` and `cli` → `app` → `domain` and `db` → `freehold_protocol`.
 
+pub mod api;
 pub mod clock;
 pub mod db;
 pub mod error;

@@ -1,0 +1,28 @@
+//! The audit log.
+
+use freehold_protocol::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One entry. `GET /audit?after=N` lists them oldest first; `next` of the page is the next `after`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditRow {
+    /// Its number, without gaps.
+    pub n: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Who: `token:NAME`, `agent:NAME` or `system`.
+    pub actor: String,
+    /// What was done: `tenant.create`, say.
+    pub action: String,
+    /// Kind of the thing it was done to.
+    pub object_kind: String,
+    /// Which one.
+    pub object_id: String,
+    /// The particulars; never a secret.
+    pub detail: serde_json::Value,
+    /// Hash of the entry before it.
+    pub prev_hash: String,
+    /// Hash over this entry and `prevHash`.
+    pub hash: String,
+}

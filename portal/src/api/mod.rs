@@ -1,0 +1,44 @@
+//! Bodies and addresses of the admin API (docs/api.md): what the portal's admin handlers read and
+//! write, and what the `freehold` command line writes and reads.
+//!
+//! Requests deny unknown fields, so that a mistyped field is an error and not a silent default.
+//! Their texts are plain strings on purpose: the portal parses them into the newtypes of
+//! [`freehold_protocol::ids`] and answers *every* wrong field at once, each with a pointer and a
+//! remedy. Answers ignore unknown fields, so that an older command line works with a newer portal.
+
+use serde::{Deserialize, Serialize};
+
+pub mod audit;
+pub mod blueprints;
+pub mod hosts;
+pub mod jobs;
+pub mod keys;
+pub mod paths;
+pub mod tenants;
+pub mod tokens;
+
+/// Largest request body of the admin API, in bytes; a blueprint is the largest.
+pub const MAX_ADMIN_BODY_BYTES: u64 = 512 * 1024;
+/// Entries of a list when `limit` is not given.
+pub const DEFAULT_LIMIT: u32 = 50;
+/// Most entries of one list answer.
+pub const MAX_LIMIT: u32 = 200;
+/// Longest wait of `GET /jobs/{id}/events`, in seconds.
+pub const MAX_EVENTS_WAIT_SECS: u32 = 30;
+/// Most events in one answer.
+pub const MAX_EVENTS_ANSWER: u32 = 500;
+/// Longest `Idempotency-Key`, in bytes.
+pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
+/// How long an answer is kept for its `Idempotency-Key`, in seconds: a day.
+pub const IDEMPOTENCY_KEEP_SECS: i64 = 86_400;
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Page<T> {
+    /// The entries.
+    pub items: Vec<T>,
+    /// Give it as `cursor` to get the next page; absent on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}

@@ -1,0 +1,80 @@
+//! API tokens, and who a token is.
+
+use freehold_protocol::{ids::TokenId, time::Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Longest name of a token, in characters.
+pub const MAX_TOKEN_NAME_CHARS: usize = 64;
+/// Most days for which a token may be valid: ten years.
+pub const MAX_TOKEN_DAYS: u32 = 3650;
+
+/// `POST /tokens`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CreateToken {
+    /// What it is for, such as `ci` or `anna`. Unique among tokens that are not revoked.
+    pub name: String,
+    /// `viewer`, `operator`, `approver` or `owner`.
+    pub role: String,
+    /// Days until it expires, 1 to [`MAX_TOKEN_DAYS`]; it does not expire when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in_days: Option<u32>,
+}
+
+/// A token, shown this once. It has no `Debug`, since `secret` is a secret.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_debug_implementations, reason = "holds a secret")]
+pub struct TokenCreated {
+    /// What lists show of it.
+    pub token: TokenView,
+    /// What goes into `Authorization: Bearer …`.
+    pub secret: String,
+}
+
+/// A token without its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenView {
+    /// Its identifier.
+    pub id: TokenId,
+    /// What it is for.
+    pub name: String,
+    /// What it may do.
+    pub role: String,
+    /// Its start and end, to know it again: `fhk_Ab3d…9xYz`.
+    pub hint: String,
+    /// Who created it.
+    pub created_by: String,
+    /// When.
+    pub created_at: Timestamp,
+    /// When it stops being valid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// When it was last used, to within an hour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<Timestamp>,
+    /// When it was revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// `GET /me`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Me {
+    /// The token that asked.
+    pub token: TokenView,
+    /// The name under which its actions stand in the audit log.
+    pub actor: String,
+}
+
+/// `GET /version`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionInfo {
+    /// Version of the portal.
+    pub version: String,
+    /// Version of the agent protocol.
+    pub protocol: u32,
+}
