@@ -1,9 +1,27 @@
 //! The Freehold agent.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`clock`] | time as a value |
+//! | [`config`] | the agent's configuration |
+//! | [`exit`] | documented exit codes |
+//! | [`host`] | docker, nginx, certbot, files, sockets |
+//! | [`identity`] | keys on disk |
+//! | [`journal`] | the agent's memory on disk |
+//! | [`plan`] | pure: a job → steps, or a refusal |
+//! | [`poller`] | the unprivileged half: the portal's client |
+//! | [`runner`] | the only place that starts a process |
+//! | [`saga`] | the steps, and the engine that brings them to rest |
+//! | [`socket`] | between poller and executor |
 
+pub mod clock;
 pub mod config;
 pub mod exit;
 pub mod host;
 pub mod identity;
+pub mod journal;
+pub mod plan;
 pub mod poller;
 pub mod runner;
+pub mod saga;
 pub mod socket;

@@ -39,7 +39,7 @@ pub struct SagaRow {
     pub attempt: u32,
     /// The job's kind.
     pub kind: JobKind,
-    /// The tenant, if the job is about one.
+    /// The tenant that it changes, if it changes one.
     pub tenant: Option<TenantId>,
     /// The spelling of its status: `running`, `unwinding`, `done`, `rolled_back`, `stuck`.
     pub status: String,
@@ -127,13 +127,13 @@ impl Journal {
         let doing = "record a plan";
         let text = to_json(plan, "a plan")?;
         let digest = plan.digest().to_string();
-        let tenant = plan.order.work.tenant().map(|tenant| tenant.to_string());
+        let tenant = plan.changed_tenant().map(|tenant| tenant.to_string());
         self.write(doing, |tx| {
             let sql = JournalError::sql;
             if let Some(row) = find(tx, plan.order.job, plan.order.attempt)? {
                 return Ok(Begun::Known(row.id));
             }
-            if let Some(tenant) = plan.order.work.tenant()
+            if let Some(tenant) = plan.changed_tenant()
                 && let Some(row) = open_of(tx, tenant)?
             {
                 return Ok(Begun::Busy(row));
@@ -263,12 +263,12 @@ impl Journal {
         self.read("list sagas", |tx| list(tx, "TRUE ORDER BY seq DESC LIMIT ?1", [limit]))
     }
 
-    /// The plans of sagas that began before this one and are still open: what they will take is
-    /// spoken for.
+    /// The plans of the sagas that are open and began before this one; of all open ones without
+    /// one. What they will take of the host is spoken for.
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub fn open_plans_before(&self, saga: SagaId) -> Result<Vec<Plan>, JournalError> {
+    pub fn open_plans(&self, before: Option<SagaId>) -> Result<Vec<Plan>, JournalError> {
         let doing = "list plans";
         self.read(doing, |tx| {
             let mut statement = tx
@@ -278,7 +278,7 @@ impl Journal {
                 )
                 .map_err(JournalError::sql(doing))?;
             let texts = statement
-                .query_map([saga.0], |row| row.get::<_, String>(0))
+                .query_map([before.map_or(i64::MAX, SagaId::get)], |row| row.get::<_, String>(0))
                 .and_then(Iterator::collect::<Result<Vec<_>, _>>)
                 .map_err(JournalError::sql(doing))?;
             texts.iter().map(|text| from_json(text, "a plan")).collect()

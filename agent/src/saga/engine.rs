@@ -3,7 +3,7 @@
 //! When the journal cannot be written, the engine stops at once with [`EngineError`] and does
 //! nothing more to the host: the process must end, and the next start goes on from the journal.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use freehold_protocol::failure::{Failure, FailureClass};
@@ -84,6 +84,7 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     patience: Patience,
     driven: Busy,
+    planning: Mutex<()>,
 }
 
 impl Engine {
@@ -96,7 +97,7 @@ impl Engine {
         clock: Arc<dyn Clock>,
         patience: Patience,
     ) -> Self {
-        Self { journal, host, stage, clock, patience, driven: Busy::default() }
+        Self { journal, host, stage, clock, patience, driven: Busy::default(), planning: Mutex::new(()) }
     }
 
     /// The journal.
@@ -116,7 +117,14 @@ impl Engine {
     /// # Errors
     /// When the job cannot be done, or the journal cannot be read.
     pub fn plan(&self, order: &Order) -> Result<Plan, BeginError> {
-        let tenants = self.journal.tenants().map_err(EngineError::from)?;
+        let mut tenants = self.journal.tenants().map_err(EngineError::from)?;
+        // The names of deploys that are under way count as taken.
+        let open = self.journal.open_plans(None).map_err(EngineError::from)?;
+        tenants.extend(
+            open.iter()
+                .filter(|open| open.changed_tenant() != order.work.tenant())
+                .filter_map(Plan::coming_record),
+        );
         plan::plan(order, &tenants).map_err(BeginError::Refused)
     }
 
@@ -130,6 +138,8 @@ impl Engine {
         if let Some(row) = known {
             return Ok(row.id);
         }
+        // One at a time: two jobs that want the same name must not both find it free.
+        let _one = self.planning.lock().unwrap_or_else(PoisonError::into_inner);
         let plan = self.plan(order)?;
         match self.journal.begin_saga(&plan, self.clock.now()).map_err(EngineError::from)? {
             Begun::New(saga) | Begun::Known(saga) => Ok(saga),
