@@ -378,7 +378,8 @@ mod tests {
             for record in &records {
                 let rest = status.is_at_rest();
                 let Ok(after) = next(shape, status.clone(), record) else { continue };
-                prop_assert!(!rest || matches!(record, Record::Resumed { .. }));
+                let ordered = matches!(record, Record::Resumed { .. });
+                prop_assert!(!rest || ordered);
                 if let Record::Started { step, .. } = record {
                     opened_no_return |= limit.is_some_and(|limit| *step >= limit);
                 }
