@@ -68,6 +68,28 @@ fn a_client_that_has_gone_frees_its_parked_thread() {
 }
 
 #[test]
+fn all_bodies_together_have_a_limit() {
+    let server = Running::start(Limits { body_memory: 1 << 20, ..Limits::default() });
+    let post = "POST /echo HTTP/1.1\r\nHost: a\r\n";
+    let mut greedy = server.client();
+    greedy.send(format!("{post}Content-Length: 900000\r\n\r\n").as_bytes());
+    greedy.send(&[b'x'; 800_000]);
+    eventually("the first body is held", || server.stats.body_bytes() >= 800_000);
+    let mut other = server.client();
+    let body = "y".repeat(400_000);
+    let request = format!("{post}Content-Length: {}\r\n\r\n{body}", body.len());
+    let answer = other.ask(&request);
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")));
+    let small = server
+        .client()
+        .ask(&format!("{post}Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"));
+    assert_eq!(small.text(), "a");
+    drop(greedy);
+    eventually("the memory is given back", || server.stats.body_bytes() == 0);
+    assert_eq!(server.client().ask(&request).status, 200);
+}
+
+#[test]
 fn a_full_server_says_so_at_once() {
     let server = Running::start(Limits { max_connections: 2, retry_after_secs: 7, ..quick() });
     let mut held: Vec<Client> = (0..2).map(|_| server.client()).collect();

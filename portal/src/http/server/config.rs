@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Stack of a connection's thread. Stacks are mapped, not filled: only the pages touched cost memory,
-/// so that this is a limit on recursion and not a price per connection. See `stack` in the module
-/// documentation for what was measured.
+/// so that this is a limit on recursion and not a price per connection. The module documentation says
+/// what was measured.
 pub const STACK_BYTES: usize = 512 * 1024;
 
 /// Request line and headers together. Signed agent requests need about 1 KiB, browsers with cookies
@@ -89,6 +89,8 @@ pub struct Limits {
     pub max_connections: usize,
     /// Connections at once from one address (IPv6: one /64); 0 is no limit. Loopback is never limited.
     pub max_connections_per_ip: usize,
+    /// Bytes that all request bodies may take together; a body over it gets 503 with `Retry-After`.
+    pub body_memory: usize,
     /// Total time for a TLS handshake.
     pub handshake: Duration,
     /// Total time for a request head from its first byte, and for the first byte of a new connection.
@@ -111,6 +113,7 @@ impl Default for Limits {
         Self {
             max_connections: 12_000,
             max_connections_per_ip: 0,
+            body_memory: 256 << 20,
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(10),
             body: Duration::from_secs(60),

@@ -10,6 +10,7 @@ use std::time::Instant;
 use rustls::ServerConfig;
 
 use super::Handler;
+use super::budget::Share;
 use super::chunked::Chunked;
 use super::config::{BODY_READ_BYTES, Forwarded, HEAD_READ_BYTES, Limits};
 use super::framing::{Framing, expects_continue};
@@ -94,7 +95,9 @@ impl Connection<'_> {
     /// Takes one request and answers it; true when the connection may carry another.
     fn one_request(&mut self, first_wait: std::time::Duration) -> Result<bool, Stop> {
         let head = self.next_head(Instant::now() + first_wait)?;
-        let body = self.read_body(&head)?;
+        let limits = &self.service.limits;
+        let mut share = Share::none(&self.service.stats.body_bytes, limits.body_memory);
+        let body = self.read_body(&head, &mut share)?;
         self.answer(head, body)
     }
 
@@ -168,7 +171,7 @@ impl Connection<'_> {
         }
     }
 
-    fn read_body(&mut self, head: &Head) -> Result<Vec<u8>, Stop> {
+    fn read_body(&mut self, head: &Head, share: &mut Share<'_>) -> Result<Vec<u8>, Stop> {
         let refused = |refusal| Stop::Refused(refusal, head.method());
         let framing = Framing::of(head).map_err(refused)?;
         let expects_continue = expects_continue(head).map_err(refused)?;
@@ -194,6 +197,11 @@ impl Connection<'_> {
             }
             Err(error) => Err(Stop::Failed(error)),
         };
+        let retry_after_secs = self.service.limits.retry_after_secs;
+        let mut reserve = |bytes| match share.grow_to(bytes) {
+            true => Ok(()),
+            false => Err(refused(Refusal::too_many_bodies(retry_after_secs))),
+        };
         let mut body = Vec::new();
         if let Framing::Length(length) = framing {
             let too_large = |_| refused(Refusal::body_too_large(limit));
@@ -201,12 +209,14 @@ impl Connection<'_> {
             body.extend(self.buffer.drain(..length.min(self.buffer.len())));
             while body.len() < length {
                 let most = (length - body.len()).min(BODY_READ_BYTES);
+                reserve(body.len() + most)?;
                 stop_of(self.wire.read(&mut body, most, deadline))?;
             }
             return Ok(body);
         }
         let mut chunked = Chunked::new(limit);
         loop {
+            reserve(body.len() + self.buffer.len())?;
             let used = chunked.feed(&self.buffer, &mut body).map_err(refused)?;
             self.buffer.drain(..used);
             if chunked.is_done() {

@@ -17,6 +17,7 @@
 //! |---|---|---|
 //! | head | 16 KiB, 64 headers, target 8 KiB → 431, 414 | memory |
 //! | body | what the handler allows for this head → 413, before any of it is read | memory |
+//! | all bodies together | 256 MiB → 503 with `Retry-After` | many clients with allowed bodies |
 //! | head, body, handshake | *total* deadlines 10 s, 60 s, 10 s → 408 | slowloris: one byte a second |
 //! | answer | 30 s without progress; 30 s in all beyond what 16 KiB/s need | clients that do not read |
 //! | idle | 75 s between requests | forgotten connections |
@@ -28,8 +29,13 @@
 //! plain hexadecimal. After a refusal the connection ends.
 //!
 //! # Stack
-//! [`STACK_BYTES`] says how deep a handler may recurse and what was measured.
+//! [`STACK_BYTES`] is 512 KiB of address space, not of memory: a stack costs the pages that it touches.
+//! Measured in a development build: a handler that parses and writes JSON nested 126 deep (serde_json
+//! stops at 128) and runs SQL touches 196 KiB, and a panic with its backtrace fits as well. 8,000
+//! parked long polls over plain HTTP took 113 MB resident in all, 14 KiB each; address space was 5.2 GB, which
+//! matters only where `vm.overcommit_memory` is 2. A test measures the deepest handler on each run.
 
+mod budget;
 mod chunked;
 mod config;
 mod connection;

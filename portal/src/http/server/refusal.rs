@@ -92,6 +92,13 @@ impl Refusal {
         refusal
     }
 
+    pub(super) fn too_many_bodies(retry_after_secs: u32) -> Self {
+        let detail = "the portal is taking as much data as it can; try again later";
+        let mut refusal = Self::new(503, "too-much-data", detail);
+        refusal.retry_after_secs = Some(retry_after_secs);
+        refusal
+    }
+
     pub(super) fn version() -> Self {
         let detail = "this server speaks HTTP/1.1 (and 1.0) only";
         Self::new(505, "version-not-supported", detail)

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 pub struct ServerStats {
     pub(super) open_connections: AtomicUsize,
     pub(super) requests_in_flight: AtomicUsize,
+    pub(super) body_bytes: AtomicUsize,
     pub(super) connections_total: AtomicU64,
     pub(super) requests_total: AtomicU64,
     pub(super) rejected_full_total: AtomicU64,
@@ -26,6 +27,11 @@ impl ServerStats {
     /// Requests that a handler has in hand now, parked long polls included.
     pub fn requests_in_flight(&self) -> usize {
         self.requests_in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of request bodies held in memory now.
+    pub fn body_bytes(&self) -> usize {
+        self.body_bytes.load(Ordering::Relaxed)
     }
 
     /// Connections taken since the start.
