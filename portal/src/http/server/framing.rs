@@ -3,7 +3,8 @@
 //! Request smuggling lives in disagreements about this, so that nothing is repaired: two lengths are
 //! refused even when they are equal, and a length next to chunking is refused instead of ignored.
 
-use super::head::{Head, Version};
+use super::head::Head;
+use super::method::Version;
 use super::refusal::Refusal;
 
 /// How the body of a request is delimited.

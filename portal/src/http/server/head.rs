@@ -7,70 +7,8 @@
 use std::fmt;
 
 use super::config::{MAX_HEAD_BYTES, MAX_HEADERS, MAX_TARGET_BYTES};
+use super::method::{Method, Version};
 use super::refusal::Refusal;
-
-/// A method that the portal knows; every other token is answered with 501.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Method {
-    /// `GET`
-    Get,
-    /// `HEAD`: answered like GET, the server leaves out the body
-    Head,
-    /// `POST`
-    Post,
-    /// `PUT`
-    Put,
-    /// `PATCH`
-    Patch,
-    /// `DELETE`
-    Delete,
-    /// `OPTIONS`
-    Options,
-}
-
-impl Method {
-    /// Returns the method for its token, which is case-sensitive (RFC 9110 section 9.1).
-    pub fn parse(token: &str) -> Option<Self> {
-        Some(match token {
-            "GET" => Self::Get,
-            "HEAD" => Self::Head,
-            "POST" => Self::Post,
-            "PUT" => Self::Put,
-            "PATCH" => Self::Patch,
-            "DELETE" => Self::Delete,
-            "OPTIONS" => Self::Options,
-            _ => return None,
-        })
-    }
-
-    /// Returns the token.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Head => "HEAD",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-            Self::Options => "OPTIONS",
-        }
-    }
-}
-
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// HTTP version of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Version {
-    /// HTTP/1.0: answered, never kept alive
-    Http10,
-    /// HTTP/1.1
-    Http11,
-}
 
 /// Part of the head's text. A head is at most 16 KiB, so that 16 bits are enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -257,7 +257,7 @@ fn make_room_for_files(needed: u64) {
         return;
     }
     limit.current = Some(limit.maximum.map_or(needed, |maximum| maximum.min(needed)));
-    let raised = setrlimit(Resource::Nofile, limit.clone());
+    let raised = setrlimit(Resource::Nofile, limit);
     if raised.is_err() || limit.current < Some(needed) {
         let allowed = limit.current.unwrap_or_default();
         tracing::warn!(

@@ -42,6 +42,7 @@ mod connection;
 mod framing;
 mod head;
 mod listener;
+mod method;
 mod per_ip;
 mod refusal;
 mod reject;
@@ -59,8 +60,9 @@ use std::time::Duration;
 pub use config::{
     Config, Forwarded, Limits, MAX_HEAD_BYTES, MAX_HEADERS, MAX_TARGET_BYTES, STACK_BYTES, TlsFiles,
 };
-pub use head::{Head, Method, Version};
+pub use head::Head;
 pub use listener::{BindError, Ended, Server};
+pub use method::{Method, Version};
 pub use refusal::Refusal;
 pub use request::{Request, RequestId, Signals};
 pub use response::{Body, Response, StreamFn};

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::head::{Method, Version};
+use super::method::{Method, Version};
 use super::request::{RequestId, Signals};
 use super::response::{Body, Response, reason};
 use super::wire::{Patience, Wire};
