@@ -1,0 +1,319 @@
+//! Certificates from an ACME server, through certbot.
+//!
+//! certbot answers challenges through a folder that every site of ours serves, so it never edits
+//! nginx's files. Whether it succeeded is read from the disk, never from its prose.
+
+mod error;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use freehold_protocol::ids::{Domain, Email, TenantId};
+use freehold_protocol::secret::Secret;
+use freehold_protocol::time::Timestamp;
+
+use super::certificate::{self, CertificateError, CertificateFacts};
+use super::files::{Access, FilesError, Folder};
+use super::nginx::CertificateFiles;
+use crate::runner::{Argv, CommandError, Commands, Limits, Program};
+
+pub use error::CertbotError;
+
+/// How certbot is called.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Directory address of the ACME server; none: Let's Encrypt.
+    pub server: Option<String>,
+    /// Account address; none: the account has none.
+    pub email: Option<Email>,
+    /// The external account binding that some authorities ask for.
+    pub eab: Option<AccountBinding>,
+    /// certbot's `--config-dir`.
+    pub config_dir: PathBuf,
+    /// certbot's `--work-dir`.
+    pub work_dir: PathBuf,
+    /// certbot's `--logs-dir`.
+    pub logs_dir: PathBuf,
+    /// PEM file with the authority that the ACME server's own certificate comes from.
+    pub ca_file: Option<PathBuf>,
+    /// The folder from which `/.well-known/acme-challenge/` is served.
+    pub webroot: PathBuf,
+}
+
+/// The external account binding.
+#[derive(Debug, Clone)]
+pub struct AccountBinding {
+    /// The key's name.
+    pub kid: String,
+    /// The key.
+    pub hmac_key: Secret,
+}
+
+/// What asking for a certificate led to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issued {
+    /// Where it is.
+    pub files: CertificateFiles,
+    /// What it says.
+    pub facts: CertificateFacts,
+    /// Whether it was there before; then an undo must leave it.
+    pub was_there: bool,
+}
+
+/// The one right to call certbot, which locks itself and fails when called twice.
+#[derive(Debug, Default)]
+pub struct CertbotMutex(Mutex<()>);
+
+/// Proof that certbot does not run now.
+#[derive(Debug)]
+pub struct CertbotLock<'a>(#[expect(dead_code, reason = "held for its drop")] MutexGuard<'a, ()>);
+
+impl CertbotMutex {
+    /// Waits for its turn.
+    #[must_use]
+    pub fn lock(&self) -> CertbotLock<'_> {
+        CertbotLock(self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+const DEADLINE: Duration = Duration::from_secs(300);
+/// Attempts at a certificate. Authorities refuse a nonce now and then; certbot does not try again.
+const ATTEMPTS: u32 = 3;
+/// Pause before the second attempt; the third waits four times as long.
+const PAUSE: Duration = Duration::from_secs(2);
+/// The file that carries the account binding, so that it is in no argument list.
+const BINDING_FILE: &str = "freehold-eab.ini";
+
+/// certbot's folder for a tenant's certificate.
+#[must_use]
+pub fn folder(settings: &Settings, tenant: TenantId) -> PathBuf {
+    settings.config_dir.join("live").join(tenant.to_string())
+}
+
+/// What a tenant's certificate says, when there is one.
+///
+/// # Errors
+/// When there is one that cannot be read.
+pub fn find(
+    settings: &Settings,
+    tenant: TenantId,
+    domain: &Domain,
+    now: Timestamp,
+) -> Result<Option<CertificateFacts>, CertificateError> {
+    match certificate::check_folder(&folder(settings, tenant), domain, now) {
+        Ok(facts) => Ok(Some(facts)),
+        Err(CertificateError::Missing { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes sure that a tenant has a certificate for its domain that is not about to expire.
+///
+/// # Errors
+/// When the authority does not give one, or what is on the disk afterwards cannot serve the domain.
+pub fn ensure(
+    commands: &Commands<'_>,
+    _lock: &CertbotLock<'_>,
+    settings: &Settings,
+    tenant: TenantId,
+    domain: &Domain,
+    now: Timestamp,
+) -> Result<Issued, CertbotError> {
+    let home = folder(settings, tenant);
+    let was_there = home.exists();
+    ensure_webroot(settings)?;
+    let binding = write_binding(settings)?;
+    let argv = issue_argv(settings, tenant, domain, binding.as_deref());
+    let outcome = with_retries(commands, &argv);
+    remove_binding(settings, binding.is_some());
+    outcome.map_err(|source| CertbotError::from_command(domain, source))?;
+    let facts = certificate::check_folder(&home, domain, now)
+        .map_err(|source| CertbotError::OnDisk { source })?;
+    let files = certificate::files_in(&home).map_err(|source| CertbotError::OnDisk { source })?;
+    Ok(Issued { files, facts, was_there })
+}
+
+/// Renews a tenant's certificate when it is due. Returns what is on the disk now, and whether it is
+/// a new one, so that nginx must reload.
+///
+/// # Errors
+/// When the authority does not renew it.
+pub fn renew(
+    commands: &Commands<'_>,
+    _lock: &CertbotLock<'_>,
+    settings: &Settings,
+    tenant: TenantId,
+    domain: &Domain,
+    now: Timestamp,
+) -> Result<(CertificateFacts, bool), CertbotError> {
+    let chain = folder(settings, tenant).join(certificate::CHAIN_FILE);
+    let before = std::fs::read(&chain).map_err(|_| CertbotError::OnDisk {
+        source: CertificateError::Missing { path: chain.clone() },
+    })?;
+    let argv =
+        certbot(settings, "renew").flag("--cert-name", tenant).word("--no-random-sleep-on-renew");
+    with_retries(commands, &argv).map_err(|source| CertbotError::from_command(domain, source))?;
+    let facts = certificate::check_folder(&folder(settings, tenant), domain, now)
+        .map_err(|source| CertbotError::OnDisk { source })?;
+    let after = std::fs::read(&chain).unwrap_or_default();
+    Ok((facts, before != after))
+}
+
+/// Deletes a tenant's certificate with its key. That there is none is as good.
+///
+/// # Errors
+/// When it is still there.
+pub fn delete(
+    commands: &Commands<'_>,
+    _lock: &CertbotLock<'_>,
+    settings: &Settings,
+    tenant: TenantId,
+) -> Result<(), CertbotError> {
+    let renewal = settings.config_dir.join("renewal").join(format!("{tenant}.conf"));
+    if !folder(settings, tenant).exists() && !renewal.exists() {
+        return Ok(());
+    }
+    let argv = certbot(settings, "delete").flag("--cert-name", tenant);
+    commands
+        .run(&argv, Limits::CHANGE)
+        .map_err(|source| CertbotError::Delete { tenant, source })?;
+    Ok(())
+}
+
+/// The certificates that certbot holds for tenants, with what they say. What is not a tenant's is
+/// left out; one that cannot be read is an error in its place.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn list(
+    settings: &Settings,
+) -> std::io::Result<Vec<(TenantId, Result<CertificateFacts, CertificateError>)>> {
+    let entries = match std::fs::read_dir(settings.config_dir.join("live")) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let Some(tenant) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let chain = entry.path().join(certificate::CHAIN_FILE);
+        let facts = std::fs::read(&chain)
+            .map_err(|_| CertificateError::Missing { path: chain.clone() })
+            .and_then(|pem| certificate::parse_chain(&chain, &pem));
+        found.push((tenant, facts));
+    }
+    found.sort_by_key(|(tenant, _)| *tenant);
+    Ok(found)
+}
+
+/// The version of certbot, such as `2.1.0`.
+///
+/// # Errors
+/// When it is missing.
+pub fn version(commands: &Commands<'_>) -> Result<String, CommandError> {
+    let output = commands.run(&Argv::new(Program::Certbot).word("--version"), Limits::QUERY)?;
+    let text = format!("{}{}", output.stdout, output.stderr);
+    Ok(text.split_whitespace().last().unwrap_or_default().to_owned())
+}
+
+fn certbot(settings: &Settings, verb: &'static str) -> Argv {
+    let mut argv = Argv::new(Program::Certbot)
+        .word(verb)
+        .word("--non-interactive")
+        .flag_path("--config-dir", &settings.config_dir)
+        .flag_path("--work-dir", &settings.work_dir)
+        .flag_path("--logs-dir", &settings.logs_dir);
+    if let Some(file) = &settings.ca_file {
+        argv = argv.env("REQUESTS_CA_BUNDLE", file);
+    }
+    argv
+}
+
+fn issue_argv(
+    settings: &Settings,
+    tenant: TenantId,
+    domain: &Domain,
+    binding: Option<&Path>,
+) -> Argv {
+    let mut argv = certbot(settings, "certonly")
+        .words(["--webroot", "--agree-tos", "--keep-until-expiring", "--key-type=ecdsa"])
+        .flag_path("--webroot-path", &settings.webroot)
+        .flag("--domain", domain)
+        .flag("--cert-name", tenant)
+        // A tenant that moved to another domain keeps its certificate's name.
+        .word("--renew-with-new-domains");
+    argv = match &settings.email {
+        Some(email) => argv.flag("--email", email),
+        None => argv.word("--register-unsafely-without-email"),
+    };
+    if let Some(server) = &settings.server {
+        argv = argv.flag("--server", server);
+    }
+    if let Some(file) = binding {
+        argv = argv.flag_path("--config", file);
+    }
+    argv
+}
+
+fn with_retries(commands: &Commands<'_>, argv: &Argv) -> Result<(), CommandError> {
+    let mut pause = PAUSE;
+    let mut attempt = 1;
+    loop {
+        let error = match commands.run(argv, Limits::within(DEADLINE)) {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        if attempt == ATTEMPTS || !error::retry_may_help(&error) {
+            return Err(error);
+        }
+        tracing::warn!(attempt, error = %error, "certbot failed; trying again");
+        if commands.watch.cancel.sleep(pause) {
+            return Err(CommandError::Cancelled {
+                command: argv.to_string(),
+                output: error.output().cloned().map(Box::new).unwrap_or_default(),
+            });
+        }
+        attempt += 1;
+        pause *= 4;
+    }
+}
+
+fn ensure_webroot(settings: &Settings) -> Result<(), CertbotError> {
+    std::fs::create_dir_all(&settings.webroot).map_err(|source| CertbotError::Files {
+        source: FilesError::Io { doing: "make the folder", path: settings.webroot.clone(), source },
+    })
+}
+
+fn write_binding(settings: &Settings) -> Result<Option<PathBuf>, CertbotError> {
+    let Some(binding) = &settings.eab else { return Ok(None) };
+    let key = binding.hmac_key.expose();
+    let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
+    if !plain(&binding.kid) || !plain(key) {
+        return Err(CertbotError::Binding);
+    }
+    let text =
+        zeroize::Zeroizing::new(format!("eab-kid = {}\neab-hmac-key = {key}\n", binding.kid));
+    let files = |source| CertbotError::Files { source };
+    std::fs::create_dir_all(&settings.work_dir).map_err(|source| {
+        files(FilesError::Io { doing: "make the folder", path: settings.work_dir.clone(), source })
+    })?;
+    let folder = Folder::open(&settings.work_dir).map_err(files)?;
+    folder.write(BINDING_FILE, text.as_bytes(), Access::Private).map_err(files)?;
+    Ok(Some(settings.work_dir.join(BINDING_FILE)))
+}
+
+fn remove_binding(settings: &Settings, was_written: bool) {
+    if was_written
+        && let Err(error) =
+            Folder::open(&settings.work_dir).and_then(|folder| folder.remove(BINDING_FILE))
+    {
+        tracing::warn!(%error, "cannot remove the file with the account binding");
+    }
+}
+
+#[cfg(test)]
+mod tests;

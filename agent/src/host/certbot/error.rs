@@ -1,0 +1,127 @@
+//! Why there is no certificate.
+
+use freehold_protocol::failure::{Failure, FailureClass};
+use freehold_protocol::ids::{Domain, TenantId};
+
+use crate::host::certificate::CertificateError;
+use crate::host::files::FilesError;
+use crate::runner::CommandError;
+
+/// Why there is no certificate.
+#[derive(Debug, thiserror::Error)]
+pub enum CertbotError {
+    /// certbot ended without one.
+    #[error("certbot did not get a certificate for {domain}")]
+    NotIssued {
+        /// For what.
+        domain: Domain,
+        /// What it said.
+        source: CommandError,
+    },
+    /// The authority says that there were too many requests.
+    #[error("the certificate authority has issued or refused too much for {domain} lately")]
+    RateLimited {
+        /// For what.
+        domain: Domain,
+        /// What certbot said.
+        source: CommandError,
+    },
+    /// certbot says yes, and the disk says no.
+    #[error("certbot succeeded, but the certificate on the disk cannot serve")]
+    OnDisk {
+        /// What is wrong with it.
+        source: CertificateError,
+    },
+    /// A certificate cannot be deleted.
+    #[error("certbot did not delete the certificate of tenant {tenant}")]
+    Delete {
+        /// Whose.
+        tenant: TenantId,
+        /// What it said.
+        source: CommandError,
+    },
+    /// A file cannot be read or written.
+    #[error("cannot prepare a call of certbot")]
+    Files {
+        /// Why.
+        source: FilesError,
+    },
+    /// The external account binding has characters that it cannot have.
+    #[error("the external account binding is empty or has spaces")]
+    Binding,
+}
+
+/// The codes of RFC 8555 in certbot's output. They are part of the protocol, unlike the prose.
+fn acme_code(error: &CommandError) -> Option<String> {
+    const PREFIX: &str = "urn:ietf:params:acme:error:";
+    let printed = error.output()?.printed();
+    let (_, rest) = printed.split_once(PREFIX)?;
+    Some(rest.chars().take_while(char::is_ascii_alphanumeric).collect())
+}
+
+/// Whether the same call may work a moment later.
+pub(super) fn retry_may_help(error: &CommandError) -> bool {
+    if !matches!(error, CommandError::NonZero { .. }) {
+        return false;
+    }
+    match acme_code(error).as_deref() {
+        // A validation that failed counts against the authority's limits: one look at the cause is
+        // worth more than two further failures.
+        Some("badNonce" | "serverInternal") => true,
+        Some(_) => false,
+        // No code: the authority was not reached, or certbot's own lock was held.
+        None => !error.output().is_some_and(|o| o.printed().contains("Challenge failed")),
+    }
+}
+
+impl CertbotError {
+    pub(super) fn from_command(domain: &Domain, source: CommandError) -> Self {
+        let domain = domain.clone();
+        if acme_code(&source).as_deref() == Some("rateLimited") {
+            Self::RateLimited { domain, source }
+        } else {
+            Self::NotIssued { domain, source }
+        }
+    }
+}
+
+impl From<&CertbotError> for Failure {
+    fn from(error: &CertbotError) -> Self {
+        let what = error.to_string();
+        match error {
+            CertbotError::NotIssued { domain, source } => source.failure(
+                FailureClass::Upstream,
+                &what,
+                &format!(
+                    "check that `dig {domain}` gives this host's public address and that port 80 is reachable from the internet; certbot's log is in its logs folder (/var/log/letsencrypt); then retry the job"
+                ),
+            ),
+            CertbotError::RateLimited { source, .. } => source.failure(
+                FailureClass::Upstream,
+                &what,
+                "wait until the time that the message names, or install a certificate under /etc/freehold/certificates and deploy with it",
+            ),
+            CertbotError::OnDisk { source } => {
+                let cause = Self::from(source);
+                Self::new(cause.class, what, cause.advice).with_detail(cause.what)
+            }
+            CertbotError::Delete { tenant, source } => source.failure(
+                FailureClass::Host,
+                &what,
+                &format!("run `certbot delete --cert-name {tenant}` on the host"),
+            ),
+            CertbotError::Files { source } => Self::from(source),
+            CertbotError::Binding => Self::new(
+                FailureClass::Host,
+                what,
+                "correct the file that certbot.eab_file in /etc/freehold/agent.toml names",
+            ),
+        }
+    }
+}
+
+impl From<CertbotError> for Failure {
+    fn from(error: CertbotError) -> Self {
+        Self::from(&error)
+    }
+}

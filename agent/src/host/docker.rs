@@ -1,0 +1,302 @@
+//! The Docker engine: what it holds of a project, and removing what is ours.
+
+mod error;
+mod state;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use freehold_protocol::ids::{ImageRef, TenantId};
+use serde_json::Value;
+
+use super::names::{ContainerId, ProjectName, ResourceName};
+use crate::runner::{Argv, CommandError, Commands, Limits, Output, Program, Word};
+
+pub use error::DockerError;
+pub use state::{Binding, Container, Info, Versions, parse_containers, parse_info, parse_versions};
+
+/// The label that names the tenant on everything we make.
+pub const TENANT_LABEL: &str = "io.freehold.tenant";
+/// Compose's own label for the project.
+pub const PROJECT_LABEL: &str = "com.docker.compose.project";
+
+/// Whether the volumes of a project stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Volumes {
+    /// They stay.
+    Keep,
+    /// They are deleted for good.
+    Remove,
+}
+
+/// What was found of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageOutcome {
+    /// It was on the host.
+    WasThere,
+    /// It was pulled.
+    Pulled,
+}
+
+/// What was removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Removal {
+    /// Containers.
+    pub containers: Vec<String>,
+    /// Networks.
+    pub networks: Vec<String>,
+    /// Volumes.
+    pub volumes: Vec<String>,
+}
+
+fn docker() -> Argv {
+    Argv::new(Program::Docker)
+}
+
+/// The versions of client and engine; an error when the engine does not answer.
+///
+/// # Errors
+/// When docker is missing, the engine does not answer, or the answer makes no sense.
+pub fn versions(commands: &Commands<'_>) -> Result<Versions, DockerError> {
+    let argv = docker().word("version").flag("--format", "json");
+    let output =
+        commands.run(&argv, Limits::QUERY).map_err(|source| DockerError::Unreachable { source })?;
+    parse_versions(whole(&output, "docker version")?)
+}
+
+/// What the engine says of itself.
+///
+/// # Errors
+/// As [`versions`].
+pub fn info(commands: &Commands<'_>) -> Result<Info, DockerError> {
+    let argv = docker().word("info").flag("--format", "json");
+    let output =
+        commands.run(&argv, Limits::QUERY).map_err(|source| DockerError::Unreachable { source })?;
+    parse_info(whole(&output, "docker info")?)
+}
+
+/// Whether an image is on the host.
+///
+/// # Errors
+/// When the engine does not answer.
+pub fn image_present(commands: &Commands<'_>, image: &ImageRef) -> Result<bool, DockerError> {
+    let argv = docker().words(["image", "inspect"]).flag("--format", "{{.Id}}").arg(image);
+    match commands.run(&argv, Limits::QUERY) {
+        Ok(_) => Ok(true),
+        // The same status means "no such image" and "no engine"; the engine itself tells which.
+        Err(CommandError::NonZero { .. }) => versions(commands).map(|_| false),
+        Err(source) => Err(DockerError::Command { doing: "look for an image", source }),
+    }
+}
+
+/// Makes sure that an image is on the host.
+///
+/// # Errors
+/// When it is not there and the registry does not give it.
+pub fn ensure_image(
+    commands: &Commands<'_>,
+    image: &ImageRef,
+    deadline: Duration,
+) -> Result<ImageOutcome, DockerError> {
+    if image_present(commands, image)? {
+        return Ok(ImageOutcome::WasThere);
+    }
+    // Not `--quiet`: the progress of the layers is what shows that a long pull is alive.
+    let argv = docker().words(["image", "pull"]).arg(image);
+    match commands.run(&argv, Limits::within(deadline)) {
+        Ok(_) => Ok(ImageOutcome::Pulled),
+        Err(source) => Err(DockerError::Pull { image: image.clone(), source }),
+    }
+}
+
+/// Every container of a project, also stopped ones and those of hooks.
+///
+/// # Errors
+/// When the engine does not answer, or answers in a form that we do not know.
+pub fn containers(
+    commands: &Commands<'_>,
+    project: &ProjectName,
+) -> Result<Vec<Container>, DockerError> {
+    inspect(commands, &[label(PROJECT_LABEL, project)])
+}
+
+/// Which host ports the engine has promised to containers, running or not, with a container's name.
+///
+/// # Errors
+/// As [`containers`].
+pub fn allocated_ports(commands: &Commands<'_>) -> Result<BTreeMap<u16, String>, DockerError> {
+    let mut ports = BTreeMap::new();
+    for container in inspect(commands, &[])? {
+        for binding in &container.ports {
+            ports.insert(binding.host_port, container.name.clone());
+        }
+    }
+    Ok(ports)
+}
+
+/// The networks of a project.
+///
+/// # Errors
+/// As [`containers`].
+pub fn networks(
+    commands: &Commands<'_>,
+    project: &ProjectName,
+) -> Result<Vec<ResourceName>, DockerError> {
+    list_named(commands, "network", &[label(PROJECT_LABEL, project)])
+}
+
+/// The volumes of a project.
+///
+/// # Errors
+/// As [`containers`].
+pub fn volumes(
+    commands: &Commands<'_>,
+    project: &ProjectName,
+) -> Result<Vec<ResourceName>, DockerError> {
+    list_named(commands, "volume", &[label(PROJECT_LABEL, project)])
+}
+
+/// Removes the containers and networks of a project that carry the tenant's mark, and its volumes
+/// when told so. What carries another mark, or none, stays.
+///
+/// # Errors
+/// When something that is ours is still there afterwards.
+pub fn remove_marked(
+    commands: &Commands<'_>,
+    project: &ProjectName,
+    tenant: TenantId,
+    which: Volumes,
+) -> Result<Removal, DockerError> {
+    let filters = [label(PROJECT_LABEL, project), label(TENANT_LABEL, tenant)];
+    let mut removal = Removal::default();
+    for container in inspect(commands, &filters)? {
+        // `--volumes` takes unnamed volumes only; named ones are a decision of their own.
+        let argv = docker().words(["container", "rm", "--force", "--volumes"]).arg(&container.id);
+        attempt(commands, &argv, "remove a container")?;
+        removal.containers.push(container.name);
+    }
+    for network in list_named(commands, "network", &filters)? {
+        attempt(commands, &docker().words(["network", "rm"]).arg(&network), "remove a network")?;
+        removal.networks.push(network.to_string());
+    }
+    if which == Volumes::Remove {
+        for volume in list_named(commands, "volume", &filters)? {
+            attempt(commands, &docker().words(["volume", "rm"]).arg(&volume), "remove a volume")?;
+            removal.volumes.push(volume.to_string());
+        }
+    }
+    let mut left: Vec<String> =
+        inspect(commands, &filters)?.into_iter().map(|c| format!("container {}", c.name)).collect();
+    let networks = list_named(commands, "network", &filters)?;
+    left.extend(networks.iter().map(|network| format!("network {network}")));
+    if which == Volumes::Remove {
+        let volumes = list_named(commands, "volume", &filters)?;
+        left.extend(volumes.iter().map(|volume| format!("volume {volume}")));
+    }
+    if left.is_empty() { Ok(removal) } else { Err(DockerError::Left { what: left }) }
+}
+
+/// The last lines that a container printed, both streams.
+///
+/// # Errors
+/// When the engine does not give them.
+pub fn log_tail(
+    commands: &Commands<'_>,
+    container: &ContainerId,
+    lines: u32,
+) -> Result<String, DockerError> {
+    let argv = docker().words(["container", "logs"]).flag("--tail", lines).arg(container);
+    let limits = Limits { output_bytes: 64 << 10, ..Limits::QUERY };
+    let output = commands
+        .run(&argv, limits)
+        .map_err(|source| DockerError::Command { doing: "read a container's log", source })?;
+    Ok(format!("{}{}", output.stdout, output.stderr).trim().to_owned())
+}
+
+fn label(name: &str, value: impl Word) -> String {
+    format!("label={name}={value}")
+}
+
+/// Runs a removal. That the thing went away by itself is as good; the caller looks again at the end.
+fn attempt(commands: &Commands<'_>, argv: &Argv, doing: &'static str) -> Result<(), DockerError> {
+    match commands.run(argv, Limits::CHANGE) {
+        Ok(_) => Ok(()),
+        Err(error @ CommandError::NonZero { .. }) => {
+            tracing::warn!(error = %error.detail(), "cannot {doing}; looking again");
+            Ok(())
+        }
+        Err(source) => Err(DockerError::Command { doing, source }),
+    }
+}
+
+fn list_named(
+    commands: &Commands<'_>,
+    kind: &'static str,
+    filters: &[String],
+) -> Result<Vec<ResourceName>, DockerError> {
+    let mut argv = docker().words([kind, "ls"]).flag("--format", "{{.Name}}");
+    for filter in filters {
+        argv = argv.flag("--filter", filter);
+    }
+    let output = commands
+        .run(&argv, Limits::QUERY)
+        .map_err(|source| DockerError::Command { doing: "list networks or volumes", source })?;
+    whole(&output, "docker ls")?
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(|line| {
+            line.parse().map_err(|bad: super::names::BadName| DockerError::Answer {
+                command: "docker ls",
+                why: bad.to_string(),
+            })
+        })
+        .collect()
+}
+
+fn inspect(commands: &Commands<'_>, filters: &[String]) -> Result<Vec<Container>, DockerError> {
+    /// A container can vanish between the list and the look; a new list does not have it.
+    const ATTEMPTS: u32 = 3;
+    let mut argv = docker().words(["container", "ls", "--all", "--quiet", "--no-trunc"]);
+    for filter in filters {
+        argv = argv.flag("--filter", filter);
+    }
+    let mut attempt = 1;
+    loop {
+        let output = commands
+            .run(&argv, Limits::QUERY)
+            .map_err(|source| DockerError::Command { doing: "list containers", source })?;
+        let mut ids = BTreeSet::new();
+        for line in whole(&output, "docker container ls")?.lines().filter(|line| !line.is_empty()) {
+            ids.insert(line.parse::<ContainerId>().map_err(|bad| DockerError::Answer {
+                command: "docker container ls",
+                why: bad.to_string(),
+            })?);
+        }
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let look = ids.iter().fold(docker().words(["container", "inspect"]), Argv::arg);
+        match commands.run(&look, Limits::QUERY) {
+            Ok(output) => return parse_containers(whole(&output, "docker container inspect")?),
+            Err(CommandError::NonZero { .. }) if attempt < ATTEMPTS => attempt += 1,
+            Err(source) => {
+                return Err(DockerError::Command { doing: "look at containers", source });
+            }
+        }
+    }
+}
+
+fn whole<'a>(output: &'a Output, command: &'static str) -> Result<&'a str, DockerError> {
+    output.stdout.whole().ok_or_else(|| DockerError::Answer {
+        command,
+        why: format!("it is longer than {} bytes", Limits::QUERY.output_bytes),
+    })
+}
+
+fn parse_json(text: &str, command: &'static str) -> Result<Value, DockerError> {
+    serde_json::from_str(text)
+        .map_err(|error| DockerError::Answer { command, why: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests;
