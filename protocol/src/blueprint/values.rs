@@ -5,6 +5,17 @@ use super::model::{SecretSpec, SettingKind};
 use crate::secret::Secret;
 
 impl SettingKind {
+    /// A value of this kind to show a blueprint with.
+    #[must_use]
+    pub const fn sample(self) -> &'static str {
+        match self {
+            Self::Text => "sample",
+            Self::Int => "1",
+            Self::Bool => "true",
+            Self::Url => "https://sample.example.com",
+        }
+    }
+
     /// Checks a value. The answer completes the sentence "the value …".
     ///
     /// # Errors

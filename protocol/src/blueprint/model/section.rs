@@ -179,8 +179,11 @@ pub struct Hook {
 }
 
 impl Hook {
+    /// How long a hook may take that names no time, in seconds.
+    pub const DEFAULT_TIMEOUT_SECS: u32 = 300;
+
     const fn default_timeout_secs() -> u32 {
-        300
+        Self::DEFAULT_TIMEOUT_SECS
     }
 }
 
