@@ -116,7 +116,12 @@ fn read_networks(reader: &mut Reader, at: At<'_>) {
 fn finish(mut reader: Reader, parts: Parts) -> Result<Blueprint, Vec<Problem>> {
     let Some((product, version, freehold)) = parts.section else {
         if reader.is_clean() {
-            reader.refuse(Mark { line: 1, column: 1 }, "x-freehold", "is not complete", "Complete it.");
+            reader.refuse(
+                Mark { line: 1, column: 1 },
+                "x-freehold",
+                "is not complete",
+                "Complete it.",
+            );
         }
         return Err(reader.into_problems());
     };

@@ -110,14 +110,17 @@ pub fn sample_allocation(blueprint: &Blueprint, tenant: TenantSlug, domain: Doma
         }
     }
     let sample = |name: &VarName| (name.clone(), Secret::new(format!("sample-{name}")));
-    let required = freehold.settings.iter().filter(|(_, spec)| spec.required && spec.default.is_none());
+    let required =
+        freehold.settings.iter().filter(|(_, spec)| spec.required && spec.default.is_none());
     let id = |last: u128| uuid::Uuid::from_u128(0x0000_0000_0000_7000_8000_0000_0000_0000 + last);
     Allocation {
         tenant,
         domain,
         ports,
         secrets: freehold.secrets.keys().map(sample).collect(),
-        settings: required.map(|(name, spec)| (name.clone(), spec.kind.sample().to_owned())).collect(),
+        settings: required
+            .map(|(name, spec)| (name.clone(), spec.kind.sample().to_owned()))
+            .collect(),
         marks: Marks {
             portal: PortalId::from_uuid(id(1)),
             tenant: TenantId::from_uuid(id(2)),

@@ -41,7 +41,10 @@ pub(super) fn explain(scope: Scope, key: &str) -> Option<(&'static str, &'static
 
 fn file(key: &str) -> Option<(&'static str, &'static str)> {
     Some(match key {
-        "include" => ("a blueprint is one file, so that what was reviewed is what runs", "Copy the included services into this file."),
+        "include" => (
+            "a blueprint is one file, so that what was reviewed is what runs",
+            "Copy the included services into this file.",
+        ),
         "secrets" | "configs" => (
             "they can read any file of the host",
             "Declare generated secrets in x-freehold.secrets and pass values in `environment`.",
@@ -53,10 +56,18 @@ fn file(key: &str) -> Option<(&'static str, &'static str)> {
 
 fn volume(key: &str) -> Option<(&'static str, &'static str)> {
     Some(match key {
-        "driver" => ("volumes live in the engine's local storage", "Remove it; `local` is the default."),
+        "driver" => {
+            ("volumes live in the engine's local storage", "Remove it; `local` is the default.")
+        }
         "driver_opts" => ("with it a volume can be any folder of the host in disguise", REMOVE),
-        "external" => ("it would use a volume that is not the tenant's", "Remove it; Freehold makes the volume per tenant."),
-        "name" => ("Freehold names the volume `<tenant>_<product>_<volume>`, so that tenants stay apart", REMOVE),
+        "external" => (
+            "it would use a volume that is not the tenant's",
+            "Remove it; Freehold makes the volume per tenant.",
+        ),
+        "name" => (
+            "Freehold names the volume `<tenant>_<product>_<volume>`, so that tenants stay apart",
+            REMOVE,
+        ),
         "labels" => ("Freehold sets its own labels", REMOVE),
         _ => return None,
     })
@@ -64,7 +75,9 @@ fn volume(key: &str) -> Option<(&'static str, &'static str)> {
 
 fn network(key: &str) -> Option<(&'static str, &'static str)> {
     Some(match key {
-        "driver" | "driver_opts" => ("drivers such as host and macvlan leave the tenant's isolation", REMOVE),
+        "driver" | "driver_opts" => {
+            ("drivers such as host and macvlan leave the tenant's isolation", REMOVE)
+        }
         "external" | "name" => ("it would join a network that is not the tenant's", REMOVE),
         "labels" => ("Freehold sets its own labels", REMOVE),
         "ipam" | "enable_ipv4" | "enable_ipv6" | "attachable" => {
@@ -76,7 +89,10 @@ fn network(key: &str) -> Option<(&'static str, &'static str)> {
 
 fn service(key: &str) -> Option<(&'static str, &'static str)> {
     Some(match key {
-        "privileged" => ("a privileged container is root on the host", "Remove it; ask for single capabilities with `cap_add`."),
+        "privileged" => (
+            "a privileged container is root on the host",
+            "Remove it; ask for single capabilities with `cap_add`.",
+        ),
         "ports" => (
             "Freehold chooses the host port of each tenant, on the loopback address",
             "Remove it and declare the port in x-freehold, for example `ports: {backend: {service: web, containerPort: 8080}}`.",
@@ -87,19 +103,36 @@ fn service(key: &str) -> Option<(&'static str, &'static str)> {
             "it would leave the tenant's networks for the host's or another container's",
             "Remove it; services of the stack reach each other by their names.",
         ),
-        "pid" | "ipc" | "uts" | "userns_mode" | "cgroup" | "cgroup_parent" => {
-            ("it would share a namespace or control group with the host or another container", REMOVE)
+        "pid" | "ipc" | "uts" | "userns_mode" | "cgroup" | "cgroup_parent" => (
+            "it would share a namespace or control group with the host or another container",
+            REMOVE,
+        ),
+        "security_opt" => (
+            "it can switch off the confinement of the container",
+            "Remove it; Freehold sets no-new-privileges.",
+        ),
+        "cap_drop" => {
+            ("Freehold drops all capabilities", "Remove it; add back single ones with `cap_add`.")
         }
-        "security_opt" => ("it can switch off the confinement of the container", "Remove it; Freehold sets no-new-privileges."),
-        "cap_drop" => ("Freehold drops all capabilities", "Remove it; add back single ones with `cap_add`."),
         "sysctls" => ("it changes settings of the kernel", REMOVE),
-        "group_add" => ("a group of the host can open files and devices of the host", "Remove it; set `user` as `UID:GID`."),
-        "volumes_from" => ("it mounts whatever another container has", "Name the volumes in `volumes`."),
-        "external_links" | "links" => ("it reaches containers outside the tenant's networks", "Remove it; services reach each other by their names."),
-        "extra_hosts" | "dns" | "dns_search" | "dns_opt" => {
-            ("it can lead the tenant's traffic to the host or elsewhere", "Remove it; use DNS names.")
+        "group_add" => (
+            "a group of the host can open files and devices of the host",
+            "Remove it; set `user` as `UID:GID`.",
+        ),
+        "volumes_from" => {
+            ("it mounts whatever another container has", "Name the volumes in `volumes`.")
         }
-        "use_api_socket" => ("it hands over the engine's socket, which is root on the host", REMOVE),
+        "external_links" | "links" => (
+            "it reaches containers outside the tenant's networks",
+            "Remove it; services reach each other by their names.",
+        ),
+        "extra_hosts" | "dns" | "dns_search" | "dns_opt" => (
+            "it can lead the tenant's traffic to the host or elsewhere",
+            "Remove it; use DNS names.",
+        ),
+        "use_api_socket" => {
+            ("it hands over the engine's socket, which is root on the host", REMOVE)
+        }
         "provider" | "models" => ("it delegates to a component outside the stack", REMOVE),
         "post_start" | "pre_stop" => (
             "hooks of Compose can run privileged",
@@ -109,8 +142,14 @@ fn service(key: &str) -> Option<(&'static str, &'static str)> {
             "hosts run finished images and build none",
             "Remove it; build and push the image, and name it in `image`.",
         ),
-        "extends" => ("a blueprint is one file, and does not name others", "Use a YAML anchor and `<<: *anchor` instead."),
-        "env_file" | "label_file" => ("it reads files of the host", "Write the values in `environment`, with variables declared in x-freehold."),
+        "extends" => (
+            "a blueprint is one file, and does not name others",
+            "Use a YAML anchor and `<<: *anchor` instead.",
+        ),
+        "env_file" | "label_file" => (
+            "it reads files of the host",
+            "Write the values in `environment`, with variables declared in x-freehold.",
+        ),
         "credential_spec" => ("it reads credentials of the host", REMOVE),
         "secrets" | "configs" => (
             "they can read any file of the host",
@@ -133,10 +172,12 @@ fn service(key: &str) -> Option<(&'static str, &'static str)> {
             "Remove it; set `mem_limit`, `cpus` and `pids_limit` on the service.",
         ),
         "domainname" | "mac_address" => ("it can collide with another tenant's", REMOVE),
-        "mem_reservation" | "memswap_limit" | "cpu_shares" | "cpu_quota" | "cpu_period" | "cpuset"
-        | "cpu_count" | "cpu_percent" | "cpu_rt_runtime" | "cpu_rt_period" | "storage_opt" => {
-            ("limits are set in one way, so that capacity can be added up", "Use `mem_limit` and `cpus`.")
-        }
+        "mem_reservation" | "memswap_limit" | "cpu_shares" | "cpu_quota" | "cpu_period"
+        | "cpuset" | "cpu_count" | "cpu_percent" | "cpu_rt_runtime" | "cpu_rt_period"
+        | "storage_opt" => (
+            "limits are set in one way, so that capacity can be added up",
+            "Use `mem_limit` and `cpus`.",
+        ),
         "tty" | "stdin_open" | "attach" => ("nobody sits at the container's terminal", REMOVE),
         _ => return None,
     })

@@ -77,7 +77,12 @@ impl Reader {
             Value::Map(entries) => entries,
             Value::Null => &[],
             Value::Scalar(_) | Value::List(_) => {
-                self.refuse(at.node.mark, at.path, "is not a map", "Write it as `key: value` lines.");
+                self.refuse(
+                    at.node.mark,
+                    at.path,
+                    "is not a map",
+                    "Write it as `key: value` lines.",
+                );
                 &[]
             }
         }
@@ -100,7 +105,12 @@ impl Reader {
         match &at.node.value {
             Value::Scalar(text) => Some(text),
             Value::Null => {
-                self.refuse(at.node.mark, at.path, "has no value", "Give it one, or remove the key.");
+                self.refuse(
+                    at.node.mark,
+                    at.path,
+                    "has no value",
+                    "Give it one, or remove the key.",
+                );
                 None
             }
             Value::List(_) | Value::Map(_) => {
@@ -120,7 +130,12 @@ impl Reader {
         match text.parse() {
             Ok(value) => Some(value),
             Err(error) => {
-                self.refuse(at.node.mark, at.path, format!("is refused: {error}"), "Correct the value.");
+                self.refuse(
+                    at.node.mark,
+                    at.path,
+                    format!("is refused: {error}"),
+                    "Correct the value.",
+                );
                 None
             }
         }
@@ -166,7 +181,12 @@ impl Reader {
         match text.parse::<Template>() {
             Ok(template) => Some(template),
             Err(error) => {
-                self.refuse(at.node.mark, at.path, format!("is refused: {}", error.what), sentence(error.remedy));
+                self.refuse(
+                    at.node.mark,
+                    at.path,
+                    format!("is refused: {}", error.what),
+                    sentence(error.remedy),
+                );
                 None
             }
         }
@@ -184,8 +204,11 @@ impl Reader {
     /// Calls `each` for every entry of a map, with its path and key.
     pub(super) fn entries(&mut self, at: At<'_>, mut each: impl FnMut(&mut Self, &Entry, At<'_>)) {
         for entry in self.map(at) {
-            let path =
-                if at.path.is_empty() { entry.key.clone() } else { format!("{}.{}", at.path, entry.key) };
+            let path = if at.path.is_empty() {
+                entry.key.clone()
+            } else {
+                format!("{}.{}", at.path, entry.key)
+            };
             self.marks.insert(path.clone(), entry.mark);
             each(self, entry, At { path: &path, node: &entry.node });
         }
@@ -212,7 +235,10 @@ impl Reader {
             Some((why, remedy)) => (format!("is not allowed: {why}"), remedy.to_owned()),
             None => (
                 "is not a key that Freehold knows".to_owned(),
-                format!("Remove it, or correct the spelling; docs/blueprint.md lists the keys of {}.", scope.name()),
+                format!(
+                    "Remove it, or correct the spelling; docs/blueprint.md lists the keys of {}.",
+                    scope.name()
+                ),
             ),
         };
         self.refuse(entry.mark, at.path, what, remedy);

@@ -173,8 +173,9 @@ fn read_database(reader: &mut Reader, at: At<'_>) -> Option<Database> {
     reader.entries(at, |reader, entry, at| match entry.key.as_str() {
         "service" => service = reader.parse(at),
         "kind" => {
-            kind = reader
-                .convert(at, "postgres", |text| (text == "postgres").then_some(DatabaseKind::Postgres));
+            kind = reader.convert(at, "postgres", |text| {
+                (text == "postgres").then_some(DatabaseKind::Postgres)
+            });
         }
         "user" => user = reader.parse(at),
         "database" => name = reader.parse(at),
@@ -189,7 +190,13 @@ fn read_database(reader: &mut Reader, at: At<'_>) -> Option<Database> {
     let kind = need(reader, at, "kind", kind);
     let user = need(reader, at, "user", user);
     let database = need(reader, at, "database", name);
-    Some(Database { service: service?, kind: kind?, user: user?, database: database?, ready_command })
+    Some(Database {
+        service: service?,
+        kind: kind?,
+        user: user?,
+        database: database?,
+        ready_command,
+    })
 }
 
 fn read_health(reader: &mut Reader, at: At<'_>) -> Option<HealthEndpoint> {

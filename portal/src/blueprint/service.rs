@@ -119,7 +119,8 @@ pub(super) fn read(reader: &mut Reader, at: At<'_>) -> Option<Service> {
 /// A command as a list, or as a line that is split by the quoting rules of a shell.
 pub(super) fn argv(reader: &mut Reader, at: At<'_>) -> Option<Vec<Template>> {
     if let Value::Scalar(_) = at.node.value {
-        let form = "a list such as [\"/app/server\", \"--port\", \"8080\"], or a line with closed quotes";
+        let form =
+            "a list such as [\"/app/server\", \"--port\", \"8080\"], or a line with closed quotes";
         let words = reader.convert(at, form, units::words)?;
         let mut argv = Vec::new();
         for word in words {
@@ -164,7 +165,12 @@ fn ulimits(reader: &mut Reader, at: At<'_>) -> Option<Nofile> {
         });
         nofile = soft.zip(hard).map(|(soft, hard)| Nofile { soft, hard });
         if nofile.is_none() {
-            reader.refuse(at.node.mark, at.path, "lacks `soft` or `hard`", "Set both, or write one number.");
+            reader.refuse(
+                at.node.mark,
+                at.path,
+                "lacks `soft` or `hard`",
+                "Set both, or write one number.",
+            );
         }
     });
     nofile

@@ -16,7 +16,8 @@ use super::units;
 
 const DURATION: &str = "a duration such as 10s, 1m30s or 500ms";
 const FROM_SHELL: &str = "takes its value from the shell of whoever starts the stack";
-const GIVE_VALUE: &str = "Give it a value; \"\" is an empty one, and ${NAME} one that x-freehold declares.";
+const GIVE_VALUE: &str =
+    "Give it a value; \"\" is an empty one, and ${NAME} one that x-freehold declares.";
 
 /// `NAME: value` lines, or a list of `NAME=value`.
 pub(super) fn environment(reader: &mut Reader, at: At<'_>) -> BTreeMap<EnvName, Template> {
@@ -31,11 +32,21 @@ pub(super) fn environment(reader: &mut Reader, at: At<'_>) -> BTreeMap<EnvName, 
             match (name.parse::<EnvName>(), value.parse::<Template>()) {
                 (Ok(name), Ok(value)) => {
                     if map.insert(name, value).is_some() {
-                        reader.refuse(at.node.mark, at.path, "repeats a variable", "Keep one of them.");
+                        reader.refuse(
+                            at.node.mark,
+                            at.path,
+                            "repeats a variable",
+                            "Keep one of them.",
+                        );
                     }
                 }
                 (Err(error), _) => {
-                    reader.refuse(at.node.mark, at.path, format!("is refused: {error}"), "Rename it.");
+                    reader.refuse(
+                        at.node.mark,
+                        at.path,
+                        format!("is refused: {error}"),
+                        "Rename it.",
+                    );
                 }
                 (_, Err(error)) => {
                     let what = format!("is refused: {error}");
@@ -138,7 +149,8 @@ fn health_test(reader: &mut Reader, at: At<'_>) -> Option<HealthTest> {
 pub(super) fn networks(reader: &mut Reader, at: At<'_>) -> BTreeSet<Network> {
     let mut networks = BTreeSet::new();
     reader.items(at, |reader, at| {
-        let form = "`front` (reaches the world) or `internal` (this stack only), or leave `networks` out";
+        let form =
+            "`front` (reaches the world) or `internal` (this stack only), or leave `networks` out";
         networks.extend(reader.convert(at, form, |text| match text {
             "front" => Some(Network::Front),
             "internal" => Some(Network::Internal),
@@ -156,8 +168,10 @@ pub(super) fn volumes(reader: &mut Reader, at: At<'_>, service: &mut Service) {
     });
 }
 
-const BIND: &str = "is not allowed: it mounts a part of the host, such as its files or the engine's socket";
-const USE_NAMED: &str = "Declare a named volume under `volumes` and mount that; put fixed files into the image.";
+const BIND: &str =
+    "is not allowed: it mounts a part of the host, such as its files or the engine's socket";
+const USE_NAMED: &str =
+    "Declare a named volume under `volumes` and mount that; put fixed files into the image.";
 
 fn short_mount(reader: &mut Reader, at: At<'_>, text: &str) -> Option<Mount> {
     let parts: Vec<&str> = text.split(':').collect();
@@ -174,7 +188,12 @@ fn short_mount(reader: &mut Reader, at: At<'_>, text: &str) -> Option<Mount> {
             return None;
         }
         _ => {
-            reader.refuse(at.node.mark, at.path, "is not understood", "Write NAME:TARGET or NAME:TARGET:ro.");
+            reader.refuse(
+                at.node.mark,
+                at.path,
+                "is not understood",
+                "Write NAME:TARGET or NAME:TARGET:ro.",
+            );
             return None;
         }
     };
@@ -210,8 +229,15 @@ fn long_mount(reader: &mut Reader, at: At<'_>, service: &mut Service) {
                 _ => reader.unknown(Scope::Volume, entry, at),
             });
             match (volume, target) {
-                (Some(volume), Some(target)) => service.mounts.push(Mount { volume, target, read_only }),
-                _ => reader.refuse(at.node.mark, at.path, "lacks a good `source` or `target`", "Set both."),
+                (Some(volume), Some(target)) => {
+                    service.mounts.push(Mount { volume, target, read_only })
+                }
+                _ => reader.refuse(
+                    at.node.mark,
+                    at.path,
+                    "lacks a good `source` or `target`",
+                    "Set both.",
+                ),
             }
         }
         "tmpfs" => {
@@ -220,7 +246,13 @@ fn long_mount(reader: &mut Reader, at: At<'_>, service: &mut Service) {
                 "type" => {}
                 "target" => target = reader.parse(at),
                 "tmpfs" => reader.entries(at, |reader, entry, at| match entry.key.as_str() {
-                    "size" => size_mb = reader.convert(at, "a whole number of MiB such as 64m", units::mebibytes),
+                    "size" => {
+                        size_mb = reader.convert(
+                            at,
+                            "a whole number of MiB such as 64m",
+                            units::mebibytes,
+                        )
+                    }
                     _ => reader.unknown(Scope::Volume, entry, at),
                 }),
                 _ => reader.unknown(Scope::Volume, entry, at),

@@ -282,7 +282,8 @@ impl Builder {
             }
         };
         // `"<<"` in quotes would be an ordinary key, which Compose never has.
-        if (text == "<<" && (!plain || !merges.is_empty())) || entries.iter().any(|e| e.key == text) {
+        if (text == "<<" && (!plain || !merges.is_empty())) || entries.iter().any(|e| e.key == text)
+        {
             return Err(TreeError {
                 mark,
                 what: format!("repeats the key `{}`", text.escape_debug()),
