@@ -222,6 +222,8 @@ fn anchors_and_merges_are_resolved_within_limits() {
         bomb += &format!("a{level}: &a{level} [{}]\n", [before.as_str(); 10].join(", "));
     }
     assert!(one_problem(&bomb).what.contains("aliases"));
-    assert!(one_problem(&format!("a: {}", "[".repeat(5000))).what.contains("deep"));
+    assert!(one_problem(&"- ".repeat(30)).what.contains("deep"));
+    // Far deeper, the scanner itself gives up.
+    assert!(!lint(&format!("a: {}", "[".repeat(5000)), "f").is_empty());
     assert!(!lint("a: &a [*a]", "f").is_empty());
 }

@@ -86,4 +86,4 @@ impl Blueprint {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

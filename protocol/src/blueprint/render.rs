@@ -132,3 +132,6 @@ fn admit(blueprint: &Blueprint, allocation: &Allocation) -> Result<(), RenderErr
 fn port_of(allocation: &Allocation, role: &RoleName) -> Result<Port, RenderError> {
     allocation.ports.get(role).copied().ok_or_else(|| RenderError::PortMissing(role.clone()))
 }
+
+#[cfg(test)]
+mod tests;
