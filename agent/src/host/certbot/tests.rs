@@ -1,1 +1,121 @@
 use super::*;
+use crate::runner::{Activity, CancelToken, Script, Stream, Watch};
+use freehold_protocol::failure::{Failure, FailureClass};
+
+const TENANT: &str = "01936f2a-0000-7000-8000-000000000001";
+
+fn settings(base: &Path) -> Settings {
+    Settings {
+        server: Some("https://acme.test/dir".into()),
+        email: None,
+        eab: None,
+        config_dir: base.join("etc"),
+        work_dir: base.join("work"),
+        logs_dir: base.join("logs"),
+        ca_file: Some("/ca.pem".into()),
+        webroot: base.join("www"),
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
+}
+
+fn ensure_with(script: &Script, settings: &Settings) -> Result<Issued, CertbotError> {
+    let (cancel, activity) = (CancelToken::new(), Activity::new());
+    let on_line = |_: Stream, _: &str| {};
+    let watch = Watch { cancel: &cancel, activity: &activity, on_line: &on_line, secrets: &[] };
+    let mutex = CertbotMutex::default();
+    let domain = "acme.example.com".parse().unwrap();
+    ensure(
+        &Commands::new(script, watch),
+        &mutex.lock(),
+        settings,
+        TENANT.parse().unwrap(),
+        &domain,
+        now(),
+    )
+}
+
+fn put_certificate(settings: &Settings, name: &str) {
+    let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+    let home = folder(settings, TENANT.parse().unwrap());
+    std::fs::create_dir_all(&home).unwrap();
+    std::fs::write(home.join(certificate::CHAIN_FILE), made.cert.pem()).unwrap();
+    std::fs::write(home.join(certificate::KEY_FILE), made.signing_key.serialize_pem()).unwrap();
+}
+
+#[test]
+fn the_words_are_the_documented_ones_and_the_binding_is_not_among_them() {
+    let base = tempfile::tempdir().unwrap();
+    let mut settings = settings(base.path());
+    settings.email = Some("ops@example.com".parse().unwrap());
+    settings.eab =
+        Some(AccountBinding { kid: "kid-1".into(), hmac_key: Secret::new("hmac-canary".into()) });
+    let binding = write_binding(&settings).unwrap().unwrap();
+    let text = std::fs::read_to_string(&binding).unwrap();
+    assert_eq!(text, "eab-kid = kid-1\neab-hmac-key = hmac-canary\n");
+    let domain = "acme.example.com".parse().unwrap();
+    let argv = issue_argv(&settings, TENANT.parse().unwrap(), &domain, Some(&binding)).to_string();
+    for word in [
+        "certonly",
+        "--webroot",
+        "--non-interactive",
+        "--domain=acme.example.com",
+        "--cert-name=01936f2a-0000-7000-8000-000000000001",
+        "--email=ops@example.com",
+        "--server=https://acme.test/dir",
+        "--keep-until-expiring",
+        "--key-type=ecdsa",
+    ] {
+        assert!(argv.split(' ').any(|found| found == word), "{word}: {argv}");
+    }
+    assert!(!argv.contains("canary"), "{argv}");
+    remove_binding(&settings, true);
+    assert!(!binding.exists());
+    settings.eab =
+        Some(AccountBinding { kid: "a\nb = c".into(), hmac_key: Secret::new("k".into()) });
+    assert!(matches!(write_binding(&settings), Err(CertbotError::Binding)));
+}
+
+#[test]
+fn success_is_what_is_on_the_disk() {
+    let base = tempfile::tempdir().unwrap();
+    let settings = settings(base.path());
+    let script = || Script::new().prints("certbot certonly *", "Successfully received");
+    let error = ensure_with(&script(), &settings).unwrap_err();
+    assert!(matches!(error, CertbotError::OnDisk { .. }), "{error}");
+    put_certificate(&settings, "other.example.com");
+    let error = ensure_with(&script(), &settings).unwrap_err();
+    assert!(matches!(error, CertbotError::OnDisk { .. }), "{error}");
+    put_certificate(&settings, "acme.example.com");
+    let issued = ensure_with(&script(), &settings).unwrap();
+    assert!(issued.was_there && issued.facts.is_valid_at(now()));
+    let listed = list(&settings).unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0].1.as_ref().unwrap().names, ["acme.example.com"]);
+}
+
+#[test]
+fn only_what_may_pass_is_tried_again() {
+    let base = tempfile::tempdir().unwrap();
+    let settings = settings(base.path());
+    put_certificate(&settings, "acme.example.com");
+    let call = "certbot certonly *";
+    let nonce = "acme.messages.Error: urn:ietf:params:acme:error:badNonce :: x";
+    let script = Script::new().fails(call, 1, nonce).prints(call, "");
+    ensure_with(&script, &settings).unwrap();
+
+    let refused = "urn:ietf:params:acme:error:unauthorized :: x";
+    let error = ensure_with(&Script::new().fails(call, 1, refused), &settings).unwrap_err();
+    let failure = Failure::from(&error);
+    assert_eq!(failure.class, FailureClass::Upstream);
+    assert!(failure.advice.contains("port 80") && failure.detail.contains("unauthorized"));
+
+    let limited = "urn:ietf:params:acme:error:rateLimited :: x";
+    let error = ensure_with(&Script::new().fails(call, 1, limited), &settings).unwrap_err();
+    assert!(matches!(error, CertbotError::RateLimited { .. }), "{error}");
+    let script = Script::new().expect(call, crate::runner::Reply::IsMissing);
+    let failure = Failure::from(ensure_with(&script, &settings).unwrap_err());
+    assert_eq!(failure.class, FailureClass::Host);
+}
