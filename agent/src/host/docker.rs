@@ -49,6 +49,9 @@ pub struct Removal {
     pub volumes: Vec<String>,
 }
 
+/// Not the short `json`, which clients before 23.0 print as it is.
+const JSON: &str = "{{json .}}";
+
 fn docker() -> Argv {
     Argv::new(Program::Docker)
 }
@@ -58,7 +61,7 @@ fn docker() -> Argv {
 /// # Errors
 /// When docker is missing, the engine does not answer, or the answer makes no sense.
 pub fn versions(commands: &Commands<'_>) -> Result<Versions, DockerError> {
-    let argv = docker().word("version").flag("--format", "json");
+    let argv = docker().word("version").flag("--format", JSON);
     let output =
         commands.run(&argv, Limits::QUERY).map_err(|source| DockerError::Unreachable { source })?;
     parse_versions(whole(&output, "docker version")?)
@@ -69,7 +72,7 @@ pub fn versions(commands: &Commands<'_>) -> Result<Versions, DockerError> {
 /// # Errors
 /// As [`versions`].
 pub fn info(commands: &Commands<'_>) -> Result<Info, DockerError> {
-    let argv = docker().word("info").flag("--format", "json");
+    let argv = docker().word("info").flag("--format", JSON);
     let output =
         commands.run(&argv, Limits::QUERY).map_err(|source| DockerError::Unreachable { source })?;
     parse_info(whole(&output, "docker info")?)

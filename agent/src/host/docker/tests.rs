@@ -39,7 +39,7 @@ fn real_containers_are_read() {
 #[test]
 fn an_engine_that_is_down_is_the_hosts_matter() {
     let down = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock.";
-    let script = Script::new().fails("docker version --format=json", 1, down);
+    let script = Script::new().fails("docker version '--format={{json .}}'", 1, down);
     let failure = Failure::from(with(&script, versions).unwrap_err());
     assert_eq!(failure.class, FailureClass::Host);
     assert!(failure.advice.contains("systemctl start docker") && failure.detail.contains(down));
