@@ -191,7 +191,8 @@ impl Hook {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum HookMode {
-    /// `docker compose run --rm`: a container of its own that is removed afterwards.
+    /// `docker compose run --rm`: a container of its own that is removed afterwards. The command
+    /// follows the image's entrypoint.
     #[default]
     Run,
     /// `docker compose exec`: inside the running container.
