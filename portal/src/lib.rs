@@ -8,3 +8,4 @@ pub mod clock;
 pub mod db;
 pub mod error;
 pub mod http;
+pub mod keys;

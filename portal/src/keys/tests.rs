@@ -1,0 +1,151 @@
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use super::*;
+
+fn now() -> Timestamp {
+    Timestamp::from_millis(1_790_000_000_000)
+}
+
+fn open(folder: &Path, known: &KnownKeys) -> Result<KeyRing, KeyError> {
+    KeyRing::open(folder, None, known, now())
+}
+
+fn known(ring: &KeyRing) -> KnownKeys {
+    let keys = ring.current();
+    KnownKeys {
+        portal: Some(keys.portal()),
+        master: Some(keys.master().id()),
+        trust_version: keys.trust_version(),
+    }
+}
+
+#[test]
+fn first_start_draws_all_keys_and_later_starts_find_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("keys");
+    let ring = open(&path, &KnownKeys::default()).unwrap();
+    let known = known(&ring);
+    let again = open(&path, &known).unwrap();
+    assert_eq!(again.current().trust().digest(), ring.current().trust().digest());
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+    for file in ["master.key", "root.pem", "seal.key", "trust/1.json"] {
+        let mode = fs::metadata(path.join(file)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{file}");
+    }
+}
+
+#[test]
+fn a_missing_key_is_never_drawn_again() {
+    for file in ["master.key", "seal.key", "portal-id", "trust/1.json"] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys");
+        let known = known(&open(&path, &KnownKeys::default()).unwrap());
+        fs::remove_file(path.join(file)).unwrap();
+        let error = open(&path, &known).unwrap_err();
+        assert!(matches!(error, KeyError::Missing { .. }), "{file}: {error}");
+        assert!(error.to_string().contains("from your backup"), "{error}");
+        assert!(!path.join(file).exists(), "{file}");
+    }
+}
+
+#[test]
+fn a_first_start_that_was_cut_short_is_finished() {
+    for missing in [&["trust/1.json"][..], &["trust/1.json", "root.pem", "seal.key"]] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys");
+        open(&path, &KnownKeys::default()).unwrap();
+        let master = fs::read(path.join("master.key")).unwrap();
+        missing.iter().for_each(|file| fs::remove_file(path.join(file)).unwrap());
+        open(&path, &KnownKeys::default()).unwrap();
+        assert_eq!(fs::read(path.join("master.key")).unwrap(), master);
+    }
+}
+
+#[test]
+fn files_that_others_may_read_are_refused_with_the_remedy() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("keys");
+    open(&path, &KnownKeys::default()).unwrap();
+    let master = path.join("master.key");
+    fs::set_permissions(&master, fs::Permissions::from_mode(0o644)).unwrap();
+    let error = open(&path, &KnownKeys::default()).unwrap_err().to_string();
+    assert!(error.contains(&format!("chmod 600 {}", master.display())), "{error}");
+    fs::set_permissions(&master, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let error = open(&path, &KnownKeys::default()).unwrap_err().to_string();
+    assert!(error.contains("chmod 700"), "{error}");
+}
+
+#[test]
+fn another_database_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("keys");
+    let good = known(&open(&path, &KnownKeys::default()).unwrap());
+    let other_portal =
+        KnownKeys { portal: Some(PortalId::from_uuid(uuid::Uuid::now_v7())), ..good.clone() };
+    let other_master = KnownKeys { master: Some("00000000".into()), ..good.clone() };
+    let older_folder = KnownKeys { trust_version: 2, ..good.clone() };
+    for known in [other_portal, other_master, older_folder] {
+        assert!(matches!(open(&path, &known), Err(KeyError::OtherDatabase(_))), "{known:?}");
+    }
+}
+
+#[test]
+fn routine_rotation_keeps_epoch_and_old_key_and_compromise_drops_both() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("keys");
+    let ring = open(&path, &KnownKeys::default()).unwrap();
+    let first = ring.current();
+    let second = ring.rotate(Rotation::Routine, now()).unwrap();
+    assert_eq!((second.trust_version(), second.epoch()), (2, 1));
+    assert_eq!(
+        second.trust().document().job_keys,
+        [second.job().public(), first.job().public()]
+    );
+    assert_eq!(second.job_keys_of(1).len(), 2);
+    let third = ring.rotate(Rotation::Compromised, now()).unwrap();
+    assert_eq!((third.trust_version(), third.epoch()), (3, 2));
+    assert_eq!(third.trust().document().job_keys, [third.job().public()]);
+    // An agent that holds the first document walks to the newest.
+    assert_eq!(first.trust().walk(third.trust_after(1)).unwrap(), *third.trust());
+    assert_eq!(fs::read_dir(&path).unwrap().filter(|e| {
+        e.as_ref().unwrap().file_name().to_string_lossy().starts_with("job-")
+    }).count(), 1);
+    let again = open(&path, &KnownKeys::default()).unwrap();
+    assert_eq!(again.current().job().public(), third.job().public());
+}
+
+#[test]
+fn a_rotation_that_was_cut_short_at_any_file_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("keys");
+    let ring = open(&path, &KnownKeys::default()).unwrap();
+    let before = ring.current();
+    // Cut after the new key was written: the document was never renamed into place.
+    let envelope = ring.prepare(&before, Rotation::Compromised, now()).unwrap();
+    fs::write(path.join("trust/2.new"), "half").unwrap();
+    let restarted = open(&path, &known(&ring)).unwrap();
+    assert_eq!(restarted.current().trust().digest(), before.trust().digest());
+    let after = restarted.rotate(Rotation::Routine, now()).unwrap();
+    assert_eq!(after.trust_version(), 2);
+    // Cut right after the commit point, before old keys were swept.
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("keys");
+    let ring = open(&path, &KnownKeys::default()).unwrap();
+    let next = ring.prepare(&ring.current(), Rotation::Routine, now()).unwrap();
+    write_trust(&ring.folder, 2, &next).unwrap();
+    let restarted = open(&path, &known(&ring)).unwrap();
+    assert_eq!(restarted.current().trust_version(), 2);
+    drop(envelope);
+}
+
+#[test]
+fn an_offline_root_key_stops_only_the_rotation() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("keys");
+    let known = known(&open(&path, &KnownKeys::default()).unwrap());
+    fs::remove_file(path.join("root.pem")).unwrap();
+    let ring = open(&path, &known).unwrap();
+    let error = ring.rotate(Rotation::Routine, now()).unwrap_err();
+    assert!(matches!(error, KeyError::RootOffline { .. }));
+}
