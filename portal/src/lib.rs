@@ -6,6 +6,7 @@ pub mod api;
 pub mod blueprint;
 pub mod clock;
 pub mod db;
+pub mod domain;
 pub mod error;
 pub mod http;
 pub mod keys;

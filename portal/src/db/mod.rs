@@ -8,6 +8,15 @@
 //! the database turns *fatal*: nothing is acknowledged any more, [`Db::fatal`] says why, and
 //! `freehold serve` ends for a clean restart.
 
+pub mod audit;
+pub mod chain;
+pub(crate) mod codec;
+pub mod deployments;
+pub mod enrollments;
+pub mod events;
+pub mod hosts;
+pub mod inventory;
+pub mod jobs;
 mod migrate;
 mod writer;
 

@@ -116,10 +116,8 @@ impl MasterKey {
         let nonce: [u8; NONCE_BYTES] = mint::random()?;
         let aad = self.associated(place);
         let message = Payload { msg: secret.expose().as_bytes(), aad: aad.as_bytes() };
-        let sealed = self
-            .cipher()
-            .encrypt(&XNonce::from(nonce), message)
-            .map_err(|_| KeyError::Seal)?;
+        let sealed =
+            self.cipher().encrypt(&XNonce::from(nonce), message).map_err(|_| KeyError::Seal)?;
         let mut blob = Vec::with_capacity(HEADER_BYTES + sealed.len());
         blob.push(VERSION);
         blob.extend_from_slice(&self.id);

@@ -119,7 +119,8 @@ impl Folder {
     /// Names of the files that start with `prefix` and end with `suffix`.
     pub(super) fn list(&self, prefix: &str, suffix: &str) -> Result<Vec<String>, KeyError> {
         let mut names = Vec::new();
-        for entry in fs::read_dir(&self.path).map_err(io_error("listing the key folder", &self.path))?
+        for entry in
+            fs::read_dir(&self.path).map_err(io_error("listing the key folder", &self.path))?
         {
             let entry = entry.map_err(io_error("listing the key folder", &self.path))?;
             if let Some(name) = entry.file_name().to_str()

@@ -359,10 +359,9 @@ fn required(folder: &Folder, name: &str) -> Result<zeroize::Zeroizing<String>, K
 }
 
 fn parse_portal(folder: &Folder, text: &str) -> Result<PortalId, KeyError> {
-    text.trim().parse().map_err(|_| KeyError::Malformed {
-        path: folder.shown("portal-id"),
-        wanted: "a portal id",
-    })
+    text.trim()
+        .parse()
+        .map_err(|_| KeyError::Malformed { path: folder.shown("portal-id"), wanted: "a portal id" })
 }
 
 fn parse_seal(folder: &Folder, text: &str) -> Result<SealKey, KeyError> {
@@ -382,10 +381,7 @@ fn parse_pem(folder: &Folder, name: &str, text: &str) -> Result<SigningKey, KeyE
 fn load(folder: &Folder) -> Result<PortalKeys, KeyError> {
     let portal = parse_portal(folder, &required(folder, "portal-id")?)?;
     let master = MasterKey::from_text(&required(folder, "master.key")?).ok_or_else(|| {
-        KeyError::Malformed {
-            path: folder.shown("master.key"),
-            wanted: "the base64 of 32 bytes",
-        }
+        KeyError::Malformed { path: folder.shown("master.key"), wanted: "the base64 of 32 bytes" }
     })?;
     let seal = parse_seal(folder, &required(folder, "seal.key")?)?;
     let (chain, documents, trust) = load_trust(folder)?;
@@ -424,8 +420,7 @@ fn load_trust(folder: &Folder) -> Result<(Vec<Envelope>, Vec<TrustDocument>, Tru
                 let digest =
                     envelope.payload_digest().map_err(|e| refused(TrustError::Envelope(e)))?;
                 let path = folder.shown(&name);
-                Trust::pin(&envelope, digest)
-                    .map_err(|source| KeyError::Trust { path, source })?
+                Trust::pin(&envelope, digest).map_err(|source| KeyError::Trust { path, source })?
             }
         };
         documents.push(trust.document().clone());

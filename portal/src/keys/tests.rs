@@ -98,19 +98,20 @@ fn routine_rotation_keeps_epoch_and_old_key_and_compromise_drops_both() {
     let first = ring.current();
     let second = ring.rotate(Rotation::Routine, now()).unwrap();
     assert_eq!((second.trust_version(), second.epoch()), (2, 1));
-    assert_eq!(
-        second.trust().document().job_keys,
-        [second.job().public(), first.job().public()]
-    );
+    assert_eq!(second.trust().document().job_keys, [second.job().public(), first.job().public()]);
     assert_eq!(second.job_keys_of(1).len(), 2);
     let third = ring.rotate(Rotation::Compromised, now()).unwrap();
     assert_eq!((third.trust_version(), third.epoch()), (3, 2));
     assert_eq!(third.trust().document().job_keys, [third.job().public()]);
     // An agent that holds the first document walks to the newest.
     assert_eq!(first.trust().walk(third.trust_after(1)).unwrap(), *third.trust());
-    assert_eq!(fs::read_dir(&path).unwrap().filter(|e| {
-        e.as_ref().unwrap().file_name().to_string_lossy().starts_with("job-")
-    }).count(), 1);
+    assert_eq!(
+        fs::read_dir(&path)
+            .unwrap()
+            .filter(|e| { e.as_ref().unwrap().file_name().to_string_lossy().starts_with("job-") })
+            .count(),
+        1
+    );
     let again = open(&path, &KnownKeys::default()).unwrap();
     assert_eq!(again.current().job().public(), third.job().public());
 }

@@ -1,0 +1,178 @@
+//! The audit log: append-only, each row hashed together with the hash before it.
+
+use freehold_protocol::{ids::Sha256Digest, time::Timestamp};
+use rusqlite::{OptionalExtension, Row, params};
+use serde_json::Value;
+
+use super::{Read, Tx, codec};
+use crate::error::AppError;
+
+/// What happened to what.
+#[derive(Debug, Clone)]
+pub struct Entry<'a> {
+    /// Who did it: `token:NAME`, `agent:HOST`, `system`, `cli`.
+    pub actor: &'a str,
+    /// What was done, as `noun.verb` (`job.cancel`).
+    pub action: &'a str,
+    /// Kind of thing it was done to (`job`).
+    pub object_kind: &'a str,
+    /// Its identifier.
+    pub object_id: &'a str,
+    /// The rest, as a JSON object. Never a secret.
+    pub detail: Value,
+}
+
+/// A row of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRow {
+    /// Number, from 1 without gaps.
+    pub n: u64,
+    /// When.
+    pub at: Timestamp,
+    /// See [`Entry::actor`].
+    pub actor: String,
+    /// See [`Entry::action`].
+    pub action: String,
+    /// See [`Entry::object_kind`].
+    pub object_kind: String,
+    /// See [`Entry::object_id`].
+    pub object_id: String,
+    /// See [`Entry::detail`]; the exact text that was hashed.
+    pub detail: String,
+    /// Hash of the row before; zeros before the first.
+    pub prev_hash: Sha256Digest,
+    /// Hash of this row.
+    pub hash: Sha256Digest,
+}
+
+impl AuditRow {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            n: row.get("n")?,
+            at: codec::time(row, "at")?,
+            actor: row.get("actor")?,
+            action: row.get("action")?,
+            object_kind: row.get("object_kind")?,
+            object_id: row.get("object_id")?,
+            detail: row.get("detail")?,
+            prev_hash: codec::text(row, "prev_hash")?,
+            hash: codec::text(row, "hash")?,
+        })
+    }
+
+    /// The hash that this row must have.
+    #[must_use]
+    pub fn expected_hash(&self) -> Sha256Digest {
+        let Self { n, at, actor, action, object_kind, object_id, detail, prev_hash, .. } = self;
+        let mut bytes = Vec::new();
+        // Length before text, so that no two different rows make the same bytes.
+        for part in [
+            "freehold.audit.v1",
+            &n.to_string(),
+            &at.to_string(),
+            actor,
+            action,
+            object_kind,
+            object_id,
+            detail,
+            &prev_hash.to_string(),
+        ] {
+            bytes.extend_from_slice(format!("{}:", part.len()).as_bytes());
+            bytes.extend_from_slice(part.as_bytes());
+        }
+        Sha256Digest::of(&bytes)
+    }
+}
+
+/// Appends a row.
+///
+/// # Errors
+/// When the database fails.
+pub fn append(tx: &Tx<'_>, entry: &Entry<'_>) -> Result<(), AppError> {
+    let last: Option<(u64, String)> = tx
+        .sql()
+        .prepare_cached("SELECT n, hash FROM audit ORDER BY n DESC LIMIT 1")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let (n, prev_hash) = match last {
+        Some((n, hash)) => (
+            n + 1,
+            hash.parse().map_err(|_| AppError::bug("the audit log's last hash is malformed"))?,
+        ),
+        None => (1, Sha256Digest::ZERO),
+    };
+    let mut row = AuditRow {
+        n,
+        at: tx.now(),
+        actor: entry.actor.to_owned(),
+        action: entry.action.to_owned(),
+        object_kind: entry.object_kind.to_owned(),
+        object_id: entry.object_id.to_owned(),
+        detail: codec::to_json(&entry.detail)?,
+        prev_hash,
+        hash: Sha256Digest::ZERO,
+    };
+    row.hash = row.expected_hash();
+    tx.sql()
+        .prepare_cached(
+            "INSERT INTO audit (n, at, actor, action, object_kind, object_id, detail, prev_hash, hash)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            row.n,
+            row.at.as_millis(),
+            row.actor,
+            row.action,
+            row.object_kind,
+            row.object_id,
+            row.detail,
+            row.prev_hash.to_string(),
+            row.hash.to_string(),
+        ])?;
+    Ok(())
+}
+
+/// Rows with numbers below `before`, newest first, at most `limit`; of one object when given.
+///
+/// # Errors
+/// When the database fails.
+pub fn page(
+    read: &Read<'_>,
+    object: Option<(&str, &str)>,
+    before: Option<u64>,
+    limit: usize,
+) -> Result<Vec<AuditRow>, AppError> {
+    let (kind, id) = object.unzip();
+    let rows = read
+        .sql()
+        .prepare_cached(
+            "SELECT * FROM audit WHERE n < ?1 AND (?2 IS NULL OR (object_kind = ?2 AND object_id = ?3))
+             ORDER BY n DESC LIMIT ?4",
+        )?
+        .query_map(
+            params![before.unwrap_or(i64::MAX as u64), kind, id, limit],
+            AuditRow::from_row,
+        )?
+        .collect::<Result<_, _>>()?;
+    Ok(rows)
+}
+
+/// Checks the whole chain; says what is wrong with the first bad row, if any.
+///
+/// # Errors
+/// When the database fails.
+pub fn verify(read: &Read<'_>) -> Result<Option<String>, AppError> {
+    let mut statement = read.sql().prepare("SELECT * FROM audit ORDER BY n")?;
+    let mut prev = Sha256Digest::ZERO;
+    for (n, row) in (1u64..).zip(statement.query_map([], AuditRow::from_row)?) {
+        let row = row?;
+        if row.n != n {
+            return Ok(Some(format!("audit row {n} is missing")));
+        }
+        if row.prev_hash != prev || row.hash != row.expected_hash() {
+            return Ok(Some(format!("audit row {n} was changed")));
+        }
+        prev = row.hash;
+    }
+    Ok(None)
+}

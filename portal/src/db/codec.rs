@@ -1,0 +1,71 @@
+//! How our types stand in columns: identifiers and digests as text, times as milliseconds.
+
+use std::str::FromStr;
+
+use freehold_protocol::time::Timestamp;
+use rusqlite::{
+    Row,
+    types::{FromSqlError, Type},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::error::AppError;
+
+fn bad(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+}
+
+/// Reads a column through `FromStr`.
+pub(crate) fn text<T>(row: &Row<'_>, column: &str) -> rusqlite::Result<T>
+where
+    T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
+{
+    let index = row.as_ref().column_index(column)?;
+    row.get_ref(index)?
+        .as_str()
+        .map_err(|error: FromSqlError| bad(index, error))?
+        .parse()
+        .map_err(|error| bad(index, error))
+}
+
+/// Reads a nullable column through `FromStr`.
+pub(crate) fn text_opt<T>(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<T>>
+where
+    T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
+{
+    let index = row.as_ref().column_index(column)?;
+    let value: Option<String> = row.get(index)?;
+    value.map(|value| value.parse().map_err(|error| bad(index, error))).transpose()
+}
+
+/// Reads a JSON column.
+pub(crate) fn json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
+    let index = row.as_ref().column_index(column)?;
+    let text = row.get_ref(index)?.as_str().map_err(|error: FromSqlError| bad(index, error))?;
+    serde_json::from_str(text).map_err(|error| bad(index, error))
+}
+
+/// Reads a nullable JSON column.
+pub(crate) fn json_opt<T: DeserializeOwned>(
+    row: &Row<'_>,
+    column: &str,
+) -> rusqlite::Result<Option<T>> {
+    let index = row.as_ref().column_index(column)?;
+    let value: Option<String> = row.get(index)?;
+    value.map(|value| serde_json::from_str(&value).map_err(|error| bad(index, error))).transpose()
+}
+
+/// Reads a time.
+pub(crate) fn time(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
+    row.get(column).map(Timestamp::from_millis)
+}
+
+/// Reads a nullable time.
+pub(crate) fn time_opt(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Timestamp>> {
+    Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_millis))
+}
+
+/// Writes JSON.
+pub(crate) fn to_json(value: &impl Serialize) -> Result<String, AppError> {
+    Ok(serde_json::to_string(value)?)
+}

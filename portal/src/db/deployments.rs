@@ -1,0 +1,145 @@
+//! What jobs and inventories change in a tenant: its status and what is known of its deployment.
+//! The rest of the tenants' SQL is in `tenants.rs`.
+
+use freehold_protocol::{
+    ids::{HostId, TenantId},
+    report::{Deployed, Removed, TenantHealth},
+    time::Timestamp,
+};
+use rusqlite::{OptionalExtension, params};
+
+use super::{Read, Tx, codec, expect_one};
+use crate::{domain::tenant::TenantStatus, error::AppError};
+
+/// What the status rules need to know of a tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Status.
+    pub status: TenantStatus,
+    /// The release that runs, if one does.
+    pub release_deployed: Option<u32>,
+    /// Its host.
+    pub host_id: HostId,
+    /// Version of its sealed credentials' place.
+    pub credentials_at: Option<Timestamp>,
+}
+
+/// How a tenant stands; `None` when it was deleted.
+///
+/// # Errors
+/// When the database fails.
+pub fn standing(read: &Read<'_>, tenant: TenantId) -> Result<Option<Standing>, AppError> {
+    Ok(read
+        .sql()
+        .prepare_cached(
+            "SELECT status, release_deployed, host_id, credentials_at FROM tenants WHERE id = ?1",
+        )?
+        .query_row([tenant.to_string()], |row| {
+            Ok(Standing {
+                status: row.get("status")?,
+                release_deployed: row.get("release_deployed")?,
+                host_id: codec::text(row, "host_id")?,
+                credentials_at: codec::time_opt(row, "credentials_at")?,
+            })
+        })
+        .optional()?)
+}
+
+/// Moves a tenant from one status to another.
+///
+/// # Errors
+/// `transition_refused`.
+pub fn set_status(
+    tx: &Tx<'_>,
+    tenant: TenantId,
+    from: TenantStatus,
+    to: TenantStatus,
+) -> Result<(), AppError> {
+    if from == to {
+        return Ok(());
+    }
+    let removed_at = (to == TenantStatus::Removed).then(|| tx.now().as_millis());
+    let changed = tx.sql().execute(
+        "UPDATE tenants SET status = ?3, updated_at = ?4, removed_at = coalesce(?5, removed_at), generation = generation + 1
+          WHERE id = ?1 AND status = ?2",
+        params![tenant.to_string(), from, to, tx.now().as_millis(), removed_at],
+    )?;
+    expect_one(changed, "tenant")
+}
+
+/// Notes what a deploy made.
+///
+/// # Errors
+/// When the database fails.
+pub fn note_deployed(
+    tx: &Tx<'_>,
+    tenant: TenantId,
+    deployed: &Deployed,
+    onboarded: bool,
+) -> Result<(), AppError> {
+    let changed = tx.sql().execute(
+        "UPDATE tenants SET release_deployed = ?2, endpoints = ?3, ports = ?4, health = ?5, health_at = ?6,
+                onboarded = max(onboarded, ?7), kept_volumes = '[]', updated_at = ?8 WHERE id = ?1",
+        params![
+            tenant.to_string(),
+            deployed.release.number,
+            codec::to_json(&deployed.endpoints)?,
+            codec::to_json(&deployed.ports)?,
+            codec::to_json(&deployed.health)?,
+            deployed.health.at.as_millis(),
+            onboarded,
+            tx.now().as_millis(),
+        ],
+    )?;
+    expect_one(changed, "tenant")
+}
+
+/// Notes what a removal left.
+///
+/// # Errors
+/// When the database fails.
+pub fn note_removed(tx: &Tx<'_>, tenant: TenantId, removed: &Removed) -> Result<(), AppError> {
+    let changed = tx.sql().execute(
+        "UPDATE tenants SET release_deployed = NULL, endpoints = '{}', ports = '{}', health = NULL, health_at = NULL,
+                kept_volumes = ?2, credentials_sealed = NULL, updated_at = ?3 WHERE id = ?1",
+        params![tenant.to_string(), codec::to_json(&removed.kept_volumes)?, tx.now().as_millis()],
+    )?;
+    expect_one(changed, "tenant")
+}
+
+/// Notes a tenant's health, unless a newer look is already known or another host has it.
+///
+/// # Errors
+/// When the database fails.
+pub fn note_health(tx: &Tx<'_>, host: HostId, health: &TenantHealth) -> Result<(), AppError> {
+    tx.sql()
+        .prepare_cached(
+            "UPDATE tenants SET health = ?3, health_at = ?4
+              WHERE id = ?1 AND host_id = ?2 AND coalesce(health_at, 0) < ?4 AND status <> 'removed'",
+        )?
+        .execute(params![
+            health.tenant.to_string(),
+            host.to_string(),
+            codec::to_json(health)?,
+            health.at.as_millis(),
+        ])?;
+    Ok(())
+}
+
+/// Keeps a tenant's temporary password under the master key; sealed for the place
+/// `tenants/credentials_sealed`, version = `at` in milliseconds.
+///
+/// # Errors
+/// When the database fails.
+pub fn keep_credentials(
+    tx: &Tx<'_>,
+    tenant: TenantId,
+    sealed: &[u8],
+    at: Timestamp,
+) -> Result<(), AppError> {
+    let changed = tx.sql().execute(
+        "UPDATE tenants SET credentials_sealed = ?2, credentials_at = ?3, credentials_shown_at = NULL WHERE id = ?1",
+        params![tenant.to_string(), sealed, at.as_millis()],
+    )?;
+    expect_one(changed, "tenant")
+}
