@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn online_late_offline() {
-        let at = |secs| Timestamp::from_millis(secs * 1000);
+        let at = |secs: i64| Timestamp::from_millis(secs * 1000);
         let judge = |now| presence(Some(at(0)), Some(at(55)), at(now));
         assert_eq!(presence(None, None, at(0)), Presence::Never);
         assert_eq!(judge(75), Presence::Online);
