@@ -5,8 +5,10 @@
 pub mod api;
 pub mod blueprint;
 pub mod clock;
+pub mod config;
 pub mod db;
 pub mod domain;
 pub mod error;
 pub mod http;
 pub mod keys;
+pub mod waiting_room;

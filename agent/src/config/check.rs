@@ -55,7 +55,9 @@ pub(super) fn check(config: &Config) -> Result<(), String> {
         [("nginx.listen", &config.nginx.listen), ("probe.address", &config.probe.address)]
     {
         if !(address.is_empty() && key == "nginx.listen") && address.parse::<IpAddr>().is_err() {
-            return Err(format!("{key}: \"{address}\" is not an IP address, for example 127.0.0.1"));
+            return Err(format!(
+                "{key}: \"{address}\" is not an IP address, for example 127.0.0.1"
+            ));
         }
     }
     let server = &config.certbot.server;

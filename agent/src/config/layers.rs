@@ -57,8 +57,12 @@ impl ConfigError {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Read { .. } => "check the path and its permissions, or give another with --config",
-            Self::Syntax { .. } => "the commented example is in /usr/share/doc/freehold-agent/agent.toml",
+            Self::Read { .. } => {
+                "check the path and its permissions, or give another with --config"
+            }
+            Self::Syntax { .. } => {
+                "the commented example is in /usr/share/doc/freehold-agent/agent.toml"
+            }
             Self::Value { .. } => {
                 "every key is explained in /usr/share/doc/freehold-agent/agent.toml and docs/agent.md"
             }

@@ -173,8 +173,8 @@ impl Journal {
                 .map_err(|source| JournalError::Create { path: path.to_owned(), source })?;
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(path, flags)
-            .map_err(JournalError::sql("be opened"))?;
+        let mut connection =
+            Connection::open_with_flags(path, flags).map_err(JournalError::sql("be opened"))?;
         prepare(&mut connection, path)?;
         Ok(Self { connection: Arc::new(Mutex::new(connection)), path: path.into() })
     }
@@ -254,8 +254,7 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), JournalError>
         .map_err(setting)?;
     for (index, migration) in MIGRATIONS.iter().enumerate().skip(done) {
         let migrate = || -> Result<(), rusqlite::Error> {
-            let transaction =
-                connection.unchecked_transaction()?;
+            let transaction = connection.unchecked_transaction()?;
             transaction.execute_batch(migration)?;
             transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
             transaction.pragma_update(None, "user_version", index as i64 + 1)?;
@@ -286,8 +285,10 @@ pub(crate) fn parse<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, J
 where
     T::Err: fmt::Display,
 {
-    text.parse()
-        .map_err(|why: T::Err| JournalError::Unreadable { what: what.to_owned(), why: why.to_string() })
+    text.parse().map_err(|why: T::Err| JournalError::Unreadable {
+        what: what.to_owned(),
+        why: why.to_string(),
+    })
 }
 
 #[cfg(test)]

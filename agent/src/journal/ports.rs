@@ -141,11 +141,8 @@ impl Journal {
 
 /// Frees the ports that a tenant is leaving; part of its job's success.
 pub(super) fn settle(tx: &Transaction<'_>, tenant: TenantId) -> Result<(), JournalError> {
-    tx.execute(
-        "DELETE FROM ports WHERE tenant = ?1 AND state = 'leaving'",
-        [tenant.to_string()],
-    )
-    .map_err(JournalError::sql("give ports back"))?;
+    tx.execute("DELETE FROM ports WHERE tenant = ?1 AND state = 'leaving'", [tenant.to_string()])
+        .map_err(JournalError::sql("give ports back"))?;
     Ok(())
 }
 
@@ -283,8 +280,7 @@ mod tests {
         // A later job of the tenant finds 3001 taken by something else.
         journal
             .write("end", |tx| {
-                tx.execute("UPDATE sagas SET status = 'done'", [])
-                    .map_err(JournalError::sql("end"))
+                tx.execute("UPDATE sagas SET status = 'done'", []).map_err(JournalError::sql("end"))
             })
             .unwrap();
         let later = saga(&journal, 1, 2);

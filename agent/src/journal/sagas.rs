@@ -73,8 +73,7 @@ pub enum Begun {
     Busy(SagaRow),
 }
 
-const COLUMNS: &str =
-    "seq, job, attempt, kind, tenant, status, plan_digest, started_at, ended_at";
+const COLUMNS: &str = "seq, job, attempt, kind, tenant, status, plan_digest, started_at, ended_at";
 
 type RawRow = (i64, String, u32, String, Option<String>, String, String, i64, Option<i64>);
 

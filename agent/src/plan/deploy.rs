@@ -33,10 +33,7 @@ pub(super) fn steps(
         (Step::Start, true),
         (Step::DatabaseReady, freehold.database.is_some()),
         (Step::Migrate, freehold.hooks.migrate.is_some()),
-        (
-            Step::Onboard,
-            freehold.hooks.onboard.is_some() && deploy.admin.is_some() && !onboarded,
-        ),
+        (Step::Onboard, freehold.hooks.onboard.is_some() && deploy.admin.is_some() && !onboarded),
         (Step::SiteHttp, acme && !has_site),
         (Step::Certificate, true),
         (Step::SiteHttps, true),
@@ -52,8 +49,7 @@ fn request(what: String, advice: impl Into<String>) -> Failure {
 fn admit_blueprint(deploy: &DeployTenant) -> Result<(), Failure> {
     let release = &deploy.release;
     if let Err(problems) = deploy.blueprint.check() {
-        let text: Vec<_> =
-            problems.iter().take(MAX_PROBLEMS).map(ToString::to_string).collect();
+        let text: Vec<_> = problems.iter().take(MAX_PROBLEMS).map(ToString::to_string).collect();
         return Err(request(
             format!(
                 "the release {} of {} is not sound: {} problems",
@@ -69,7 +65,10 @@ fn admit_blueprint(deploy: &DeployTenant) -> Result<(), Failure> {
         let spec = freehold_setting(deploy, name);
         let Some(spec) = spec else {
             return Err(request(
-                format!("the release {} of {} has no setting {name}", release.number, release.blueprint),
+                format!(
+                    "the release {} of {} has no setting {name}",
+                    release.number, release.blueprint
+                ),
                 "leave the setting out, or declare it in the blueprint's x-freehold.settings",
             ));
         };

@@ -189,10 +189,12 @@ impl Plan {
         match &self.order.work {
             Work::DeployTenant(deploy) => TenantChange::Deployed(Box::new(self.record_of(deploy))),
             Work::RemoveTenant(removal) => match (removal.data, self.previous.as_deref()) {
-                (DataOnRemove::Keep, Some(previous)) => TenantChange::Kept(Box::new(TenantRecord {
-                    state: TenantState::Kept,
-                    ..previous.clone()
-                })),
+                (DataOnRemove::Keep, Some(previous)) => {
+                    TenantChange::Kept(Box::new(TenantRecord {
+                        state: TenantState::Kept,
+                        ..previous.clone()
+                    }))
+                }
                 _ => TenantChange::Gone(removal.tenant),
             },
             Work::CheckTenant(_) | Work::ProbeHost(_) => TenantChange::None,
@@ -222,13 +224,18 @@ impl Plan {
         };
         let mut detail = failure.detail.clone();
         if undoing && !why.detail.is_empty() {
-            detail = format!("{detail}
+            detail = format!(
+                "{detail}
 first failure:
-{}", why.detail);
+{}",
+                why.detail
+            );
         }
         let mut look = Vec::new();
         if let Some(project) = self.project() {
-            look.push(format!("docker ps --all --filter=label=com.docker.compose.project={project}"));
+            look.push(format!(
+                "docker ps --all --filter=label=com.docker.compose.project={project}"
+            ));
         }
         look.push(format!("freehold-agent journal {}", self.order.job));
         let looks = look.iter().map(|line| format!("`{line}`")).collect::<Vec<_>>().join(" and ");

@@ -111,7 +111,11 @@ mod tests {
     fn addresses() {
         for (text, url, authority) in [
             ("https://Portal.Example.org", "https://portal.example.org/x", "portal.example.org"),
-            ("https://portal.example.org:443/", "https://portal.example.org/x", "portal.example.org"),
+            (
+                "https://portal.example.org:443/",
+                "https://portal.example.org/x",
+                "portal.example.org",
+            ),
             ("https://p.example:8443/fh/", "https://p.example:8443/fh/x", "p.example:8443"),
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080/x", "127.0.0.1:8080"),
             ("http://localhost", "http://localhost/x", "localhost"),

@@ -87,7 +87,10 @@ impl PortalError {
     #[must_use]
     pub const fn is_final(&self) -> bool {
         matches!(self, Self::Answered { status: 400..=499, .. })
-            && !matches!(self, Self::Answered { status: 401 | 403 | 407 | 408 | 421 | 425 | 429, .. })
+            && !matches!(
+                self,
+                Self::Answered { status: 401 | 403 | 407 | 408 | 421 | 425 | 429, .. }
+            )
     }
 }
 
@@ -190,10 +193,12 @@ impl Portal {
         signer: Option<(&Signer, Timestamp)>,
         wait: Duration,
     ) -> Result<T, PortalError> {
-        let body = serde_json::to_vec(body)
-            .map_err(|error| PortalError::Malformed(error.to_string()))?;
+        let body =
+            serde_json::to_vec(body).map_err(|error| PortalError::Malformed(error.to_string()))?;
         if body.len() as u64 > MAX_AGENT_BODY_BYTES {
-            return Err(PortalError::Malformed("the request is larger than the portal takes".into()));
+            return Err(PortalError::Malformed(
+                "the request is larger than the portal takes".into(),
+            ));
         }
         let path = self.address.path(path);
         let url = self.address.url_of_path(&path);
@@ -247,17 +252,14 @@ impl Portal {
         };
         let retry_after = header("retry-after").and_then(|text| text.trim().parse().ok());
         let portal_time = header("date").and_then(|text| http_date(&text));
-        let body = answer
-            .body_mut()
-            .with_config()
-            .limit(MAX_ANSWER_BYTES)
-            .read_to_vec()
-            .map_err(|error| match error {
+        let body = answer.body_mut().with_config().limit(MAX_ANSWER_BYTES).read_to_vec().map_err(
+            |error| match error {
                 ureq::Error::BodyExceedsLimit(limit) => {
                     PortalError::Malformed(format!("it is larger than {limit} bytes"))
                 }
                 other => unreachable(other),
-            })?;
+            },
+        )?;
         if (200..300).contains(&status) {
             // A report is answered without content.
             let body: &[u8] = if body.is_empty() { b"null" } else { &body };

@@ -97,7 +97,15 @@ impl Engine {
         clock: Arc<dyn Clock>,
         patience: Patience,
     ) -> Self {
-        Self { journal, host, stage, clock, patience, driven: Busy::default(), planning: Mutex::new(()) }
+        Self {
+            journal,
+            host,
+            stage,
+            clock,
+            patience,
+            driven: Busy::default(),
+            planning: Mutex::new(()),
+        }
     }
 
     /// The journal.
@@ -242,7 +250,8 @@ impl Drive<'_> {
             Status::Unwinding { step, .. } => (step, true),
             _ => return Ok(()),
         };
-        if self.saga.records.is_empty() || matches!(self.saga.records.last(), Some((_, Record::Resumed { .. })))
+        if self.saga.records.is_empty()
+            || matches!(self.saga.records.last(), Some((_, Record::Resumed { .. })))
         {
             return Ok(());
         }
@@ -474,7 +483,9 @@ impl Drive<'_> {
             let message = format!("nothing was heard of {name} for {} s", quiet.as_secs());
             self.observer.event(name, EventKind::NoProgress, &message);
         };
-        supervise(bounds, &activity, &quiet, |token| self.with_context(step, token, &activity, call))
+        supervise(bounds, &activity, &quiet, |token| {
+            self.with_context(step, token, &activity, call)
+        })
     }
 
     fn with_context<T>(

@@ -36,7 +36,11 @@ impl Locks {
     ///
     /// # Errors
     /// When the wait was cancelled.
-    pub fn nginx(&self, cancel: &CancelToken, activity: &Activity) -> Result<NginxLock<'_>, Failure> {
+    pub fn nginx(
+        &self,
+        cancel: &CancelToken,
+        activity: &Activity,
+    ) -> Result<NginxLock<'_>, Failure> {
         wait(&self.nginx, "nginx", cancel, activity).map(NginxLock)
     }
 
@@ -56,7 +60,11 @@ impl Locks {
     ///
     /// # Errors
     /// When the wait was cancelled.
-    pub fn ports(&self, cancel: &CancelToken, activity: &Activity) -> Result<PortsLock<'_>, Failure> {
+    pub fn ports(
+        &self,
+        cancel: &CancelToken,
+        activity: &Activity,
+    ) -> Result<PortsLock<'_>, Failure> {
         wait(&self.ports, "the port table", cancel, activity).map(PortsLock)
     }
 }

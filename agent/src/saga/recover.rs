@@ -121,11 +121,8 @@ impl Saga {
             match record {
                 Record::Started { step, .. } => {
                     let name = self.plan.steps.get(*step).map_or("unknown", |step| step.name());
-                    let report = StepReport {
-                        step: name.to_owned(),
-                        state: StepState::Undone,
-                        millis: 0,
-                    };
+                    let report =
+                        StepReport { step: name.to_owned(), state: StepState::Undone, millis: 0 };
                     reports.push((*step, *at, report));
                     open.insert(*step);
                 }

@@ -168,8 +168,7 @@ mod tests {
     fn silence_is_noticed() {
         let notices = AtomicU32::new(0);
         let quiet = Duration::from_millis(100);
-        let bounds =
-            Bounds { order: None, job: None, step: Duration::from_millis(400), quiet };
+        let bounds = Bounds { order: None, job: None, step: Duration::from_millis(400), quiet };
         let notice = |_| {
             notices.fetch_add(1, Ordering::SeqCst);
         };

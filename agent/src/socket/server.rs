@@ -150,14 +150,10 @@ impl Listener {
         self.listener.set_nonblocking(true)?;
         let open = Arc::new(AtomicUsize::new(0));
         while !stop.load(Ordering::SeqCst) {
-            let mut ready = [rustix::event::PollFd::new(
-                &self.listener,
-                rustix::event::PollFlags::IN,
-            )];
-            let tick = rustix::event::Timespec {
-                tv_sec: 0,
-                tv_nsec: ACCEPT_TICK.subsec_nanos().into(),
-            };
+            let mut ready =
+                [rustix::event::PollFd::new(&self.listener, rustix::event::PollFlags::IN)];
+            let tick =
+                rustix::event::Timespec { tv_sec: 0, tv_nsec: ACCEPT_TICK.subsec_nanos().into() };
             match rustix::event::poll(&mut ready, Some(&tick)) {
                 Ok(0) | Err(rustix::io::Errno::INTR) => continue,
                 Ok(_) => {}

@@ -1,0 +1,326 @@
+//! The portal's configuration: one TOML file, every value overridable by an environment variable
+//! (`FREEHOLD_PORTAL_` and the key in capitals). Unknown keys are errors at both levels, because a
+//! misspelt limit is no limit.
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use crate::http::server;
+
+/// Where the file is unless `--config` says otherwise. Only there may it be missing.
+pub const DEFAULT_PATH: &str = "/etc/freehold/portal.toml";
+/// Every variable that starts with it must be a known key.
+pub const ENV_PREFIX: &str = "FREEHOLD_PORTAL_";
+/// Largest configuration file that is read.
+const MAX_FILE_BYTES: u64 = 256 * 1024;
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Address and port to listen on. Without a certificate it must be a loopback address.
+    pub listen: SocketAddr,
+    /// How agents and admins reach the portal; stands in enrollment tokens, and its host and port
+    /// are what agents sign. Empty: `http://` and the listen address.
+    pub public_url: String,
+    /// Folder of the database.
+    pub data_dir: PathBuf,
+    /// Folder of the keys. Empty: `keys` under the data folder.
+    pub keys_dir: PathBuf,
+    /// PEM file with the certificate chain; empty: plain HTTP behind a proxy on this machine.
+    pub tls_certificate: PathBuf,
+    /// PEM file with its private key.
+    pub tls_key: PathBuf,
+    /// How often the two files are looked at for a renewed certificate, in seconds.
+    pub tls_reload_secs: u64,
+    /// Whether a proxy on this machine says who the client is (`X-Forwarded-For`).
+    pub behind_proxy: bool,
+    /// Connections at once. Each waiting agent is one.
+    pub max_connections: usize,
+    /// Connections at once from one address; 0: no limit of its own.
+    pub max_connections_per_address: usize,
+    /// How long a poll waits for a job, in seconds.
+    pub poll_wait_secs: u32,
+    /// How long a leased job is held for an agent that is silent, in seconds; then it is shown as
+    /// lost. The job itself goes on when the agent is back.
+    pub lease_secs: u32,
+    /// Minutes without progress after which a running job is cancelled.
+    pub stale_job_minutes: u32,
+    /// Minutes that a queued job waits for its host before it expires.
+    pub job_expiry_minutes: u32,
+    /// Attempts of a job whose failure a retry may mend.
+    pub max_attempts: u32,
+    /// Seconds that requests in hand have to finish at shutdown.
+    pub shutdown_grace_secs: u64,
+    /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or a filter.
+    pub log: String,
+    /// How log lines look.
+    pub log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// Lines for people and journald.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8600)),
+            public_url: String::new(),
+            data_dir: "/var/lib/freehold-portal".into(),
+            keys_dir: PathBuf::new(),
+            tls_certificate: PathBuf::new(),
+            tls_key: PathBuf::new(),
+            tls_reload_secs: 60,
+            behind_proxy: false,
+            max_connections: 12_000,
+            max_connections_per_address: 0,
+            poll_wait_secs: 25,
+            lease_secs: 120,
+            stale_job_minutes: 30,
+            job_expiry_minutes: 60,
+            max_attempts: 3,
+            shutdown_grace_secs: 20,
+            log: "info".into(),
+            log_format: LogFormat::Text,
+        }
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {path:?}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A key is unknown or a value is wrong.
+    #[error("{origin}: {message}")]
+    Value {
+        /// The file or variable.
+        origin: String,
+        /// What is wrong and what would be right.
+        message: String,
+    },
+}
+
+impl Config {
+    /// Loads the configuration: defaults, then the file (`None`: the default path, which may be
+    /// missing), then `environment`.
+    ///
+    /// # Errors
+    /// See [`ConfigError`]; the message names the key and where it stands.
+    pub fn load(
+        path: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut table = read_file(path)?;
+        let file = path.unwrap_or(Path::new(DEFAULT_PATH)).display().to_string();
+        // Judged alone first, so that a mistake in the file is told as one of the file.
+        parse(table.clone(), &file)?;
+        let known = Table::try_from(Self::default()).expect("the defaults are TOML");
+        for (name, text) in environment {
+            let Some(rest) = name.strip_prefix(ENV_PREFIX) else { continue };
+            if rest == "CONFIG" {
+                continue;
+            }
+            let origin = format!("environment variable {name}");
+            let key = rest.to_ascii_lowercase();
+            let default = known.get(&key).ok_or_else(|| ConfigError::Value {
+                origin: origin.clone(),
+                message: "there is no such setting".into(),
+            })?;
+            let value = typed(default, &text)
+                .map_err(|message| ConfigError::Value { origin: origin.clone(), message })?;
+            table.insert(key, value);
+        }
+        let config = parse(table, &file)?;
+        config.check().map_err(|message| ConfigError::Value { origin: file, message })?;
+        Ok(config)
+    }
+
+    /// The database's file.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.data_dir.join("portal.db")
+    }
+
+    /// The key folder.
+    #[must_use]
+    pub fn keys_dir(&self) -> PathBuf {
+        if self.keys_dir.as_os_str().is_empty() {
+            self.data_dir.join("keys")
+        } else {
+            self.keys_dir.clone()
+        }
+    }
+
+    /// How agents and admins reach the portal, without a slash at the end.
+    #[must_use]
+    pub fn public_url(&self) -> String {
+        if self.public_url.is_empty() {
+            format!("http://{}", self.listen)
+        } else {
+            self.public_url.trim_end_matches('/').to_owned()
+        }
+    }
+
+    /// Host and port of the public address, as agents sign them.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        let url = self.public_url();
+        url.split_once("://").map_or(url.as_str(), |(_, authority)| authority).to_owned()
+    }
+
+    /// What the HTTP layer needs.
+    #[must_use]
+    pub fn server(&self) -> server::Config {
+        let tls = !self.tls_certificate.as_os_str().is_empty();
+        server::Config {
+            listen: self.listen,
+            tls: tls.then(|| server::TlsFiles {
+                chain: self.tls_certificate.clone(),
+                key: self.tls_key.clone(),
+                check_every: Duration::from_secs(self.tls_reload_secs),
+            }),
+            forwarded: if self.behind_proxy {
+                server::Forwarded::TrustLoopback
+            } else {
+                server::Forwarded::Ignore
+            },
+            limits: server::Limits {
+                max_connections: self.max_connections,
+                max_connections_per_ip: self.max_connections_per_address,
+                grace: Duration::from_secs(self.shutdown_grace_secs),
+                ..server::Limits::default()
+            },
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if !self.data_dir.is_absolute() {
+            return Err(format!(
+                "data_dir: \"{}\" is not an absolute path; name it in full",
+                self.data_dir.display()
+            ));
+        }
+        let with_certificate = !self.tls_certificate.as_os_str().is_empty();
+        if with_certificate != !self.tls_key.as_os_str().is_empty() {
+            return Err("tls_certificate and tls_key: give both or none".into());
+        }
+        if !with_certificate && !self.listen.ip().is_loopback() {
+            return Err(format!(
+                "listen: {} is reachable from outside without TLS; set tls_certificate and tls_key, or listen on 127.0.0.1 behind a proxy",
+                self.listen
+            ));
+        }
+        if !self.public_url.is_empty() {
+            check_url(&self.public_url)?;
+        }
+        for (key, value, least, most) in [
+            ("poll_wait_secs", self.poll_wait_secs, 1, freehold_protocol::wire::MAX_WAIT_SECS),
+            ("lease_secs", self.lease_secs, 60, 3600),
+            ("stale_job_minutes", self.stale_job_minutes, 1, 1440),
+            ("job_expiry_minutes", self.job_expiry_minutes, 1, 10_080),
+            ("max_attempts", self.max_attempts, 1, 20),
+        ] {
+            if !(least..=most).contains(&value) {
+                return Err(format!("{key}: {value} is out of range; use {least} to {most}"));
+            }
+        }
+        if !(16..=100_000).contains(&self.max_connections) {
+            return Err(format!(
+                "max_connections: {} is out of range; use 16 to 100000",
+                self.max_connections
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn check_url(url: &str) -> Result<(), String> {
+    let plain_ok = |authority: &str| {
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        matches!(host, "localhost" | "[::1]") || host.starts_with("127.")
+    };
+    let authority = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
+        (Some(authority), _) => authority,
+        (None, Some(authority)) if plain_ok(authority.trim_end_matches('/')) => authority,
+        _ => {
+            return Err(format!(
+                "public_url: \"{url}\" must start with https:// (http:// is for loopback only)"
+            ));
+        }
+    };
+    let authority = authority.trim_end_matches('/');
+    if authority.is_empty()
+        || authority.contains(['/', '?', '#', '@', ' '])
+        || !authority.is_ascii()
+    {
+        return Err(format!(
+            "public_url: \"{url}\" must be scheme, host and port only, for example https://portal.example.com"
+        ));
+    }
+    if authority.to_ascii_lowercase() != authority {
+        return Err(format!("public_url: write \"{url}\" in lower case"));
+    }
+    Ok(())
+}
+
+fn read_file(path: Option<&Path>) -> Result<Table, ConfigError> {
+    let file = path.unwrap_or(Path::new(DEFAULT_PATH));
+    let failed = |source| ConfigError::Read { path: file.to_owned(), source };
+    let text = match fs::metadata(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path.is_none() => String::new(),
+        Err(error) => return Err(failed(error)),
+        Ok(data) if data.len() > MAX_FILE_BYTES => {
+            return Err(failed(io::Error::other(format!("larger than {MAX_FILE_BYTES} bytes"))));
+        }
+        Ok(_) => fs::read_to_string(file).map_err(failed)?,
+    };
+    text.parse::<Table>().map_err(|error| ConfigError::Value {
+        origin: file.display().to_string(),
+        message: error.to_string().trim_end().to_owned(),
+    })
+}
+
+fn parse(table: Table, origin: &str) -> Result<Config, ConfigError> {
+    table.try_into::<Config>().map_err(|error| ConfigError::Value {
+        origin: origin.to_owned(),
+        message: error.to_string().trim_end().to_owned(),
+    })
+}
+
+/// A text from the environment in the type that the setting's default has.
+fn typed(default: &Value, text: &str) -> Result<Value, String> {
+    match default {
+        Value::Integer(_) => text
+            .parse()
+            .map(Value::Integer)
+            .map_err(|_| format!("\"{text}\" is not a whole number")),
+        Value::Boolean(_) => {
+            text.parse().map(Value::Boolean).map_err(|_| format!("\"{text}\" is not true or false"))
+        }
+        _ => Ok(Value::String(text.to_owned())),
+    }
+}
