@@ -2,8 +2,10 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`cli`] | one file per command |
 //! | [`clock`] | time as a value |
 //! | [`config`] | the agent's configuration |
+//! | [`executor`] | the root half: verifies, records, carries out, reports |
 //! | [`exit`] | documented exit codes |
 //! | [`host`] | docker, nginx, certbot, files, sockets |
 //! | [`identity`] | keys on disk |
@@ -14,8 +16,10 @@
 //! | [`saga`] | the steps, and the engine that brings them to rest |
 //! | [`socket`] | between poller and executor |
 
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod executor;
 pub mod exit;
 pub mod host;
 pub mod identity;

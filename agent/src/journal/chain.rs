@@ -77,8 +77,8 @@ pub struct Acceptance<'a> {
     pub jobs: &'a [(Verified<Job>, &'a Envelope)],
     /// Jobs to cancel.
     pub cancel: &'a [JobId],
-    /// Portal time as JSON, for a restart.
-    pub portal_time: &'a str,
+    /// Portal time as JSON, for a restart, when it was just signed.
+    pub portal_time: Option<&'a str>,
     /// Portal time.
     pub now: Timestamp,
 }
@@ -199,7 +199,9 @@ impl Journal {
                 )
                 .map_err(JournalError::sql(DOING))?;
             }
-            put_setting(tx, "portal_time", new.portal_time)?;
+            if let Some(portal_time) = new.portal_time {
+                put_setting(tx, "portal_time", portal_time)?;
+            }
             Ok(again)
         })
     }

@@ -4,9 +4,12 @@
 //! or made anew by the agent: a host that forgot what it was told would run old jobs again. A
 //! damaged file, or one of a newer agent, stops the agent with a message that says what to do.
 
+pub mod chain;
+pub mod outbox;
 pub mod ports;
 pub mod sagas;
 pub mod tenants;
+pub mod trust;
 
 use std::fmt;
 use std::fs::OpenOptions;
@@ -20,7 +23,10 @@ use freehold_protocol::failure::{Failure, FailureClass};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 /// Every change of the schema, oldest first. Released ones never change.
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/agent/0001_journal.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/agent/0001_journal.sql"),
+    include_str!("../../../migrations/agent/0002_chain.sql"),
+];
 
 /// `fhag`: tells our files from other SQLite files.
 const APPLICATION_ID: i32 = 0x6668_6167;
@@ -339,7 +345,7 @@ mod tests {
         let error = Journal::open(&path, Missing::Refuse).unwrap_err();
         assert!(matches!(error, JournalError::Newer { found: 99, .. }), "{error}");
         assert!(error.to_failure().advice.contains("newer"));
-        set("PRAGMA user_version = 1");
+        set("PRAGMA user_version = 2");
 
         let other = dir.path().join("other.db");
         Connection::open(&other).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();

@@ -120,7 +120,7 @@ impl Journal {
                          WHERE job = ?1 AND attempt = ?2",
                         &[&job.to_string(), &attempt, &told, &tries],
                     )?;
-                    set_aside_if_hopeless(tx, job, attempt, "the portal takes no further events")
+                    give_up_if_hopeless(tx, what, job, attempt, "the portal takes no further events")
                 }
                 ("report", Ack::Taken { .. }) => {
                     sql(
@@ -135,7 +135,7 @@ impl Journal {
                         &[&job.to_string(), &attempt],
                     )?;
                     let why: String = why.chars().take(300).collect();
-                    set_aside_if_hopeless(tx, job, attempt, &format!("{what}: {status} {why}"))
+                    give_up_if_hopeless(tx, what, job, attempt, &format!("{what}: {status} {why}"))
                 }
                 _ => Err(unknown()),
             }
@@ -183,17 +183,23 @@ impl Journal {
     }
 }
 
-fn set_aside_if_hopeless(
+/// After enough refusals events are passed over, so that the report behind them still goes out; a
+/// report is set aside.
+fn give_up_if_hopeless(
     tx: &Transaction<'_>,
+    what: &str,
     job: JobId,
     attempt: u32,
     why: &str,
 ) -> Result<Option<String>, JournalError> {
+    let sql = if what == "events" {
+        "UPDATE outbox SET next = last + 1, tries = 0
+         WHERE job = ?1 AND attempt = ?2 AND tries >= ?4 AND ?3 <> ''"
+    } else {
+        "UPDATE outbox SET set_aside = ?3 WHERE job = ?1 AND attempt = ?2 AND tries >= ?4"
+    };
     let changed = tx
-        .execute(
-            "UPDATE outbox SET set_aside = ?3 WHERE job = ?1 AND attempt = ?2 AND tries >= ?4",
-            params![job.to_string(), attempt, why, MAX_TRIES],
-        )
+        .execute(sql, params![job.to_string(), attempt, why, MAX_TRIES])
         .map_err(JournalError::sql("set a report aside"))?;
     Ok((changed > 0).then(|| why.to_owned()))
 }

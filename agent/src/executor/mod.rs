@@ -1,0 +1,256 @@
+//! The root half of the agent: it verifies every answer of the portal itself, keeps the journal, and
+//! has the engine carry the jobs out. It has no network code but the probes of deployed sites.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`offer`] | from a portal's answer to recorded jobs |
+//! | [`workers`] | from recorded jobs to reports |
+//! | [`answer`] | the verbs of the socket |
+//! | [`inventory`] | what the portal is told on its own |
+//! | [`portal_time`] | the clock by which jobs expire |
+
+pub mod answer;
+pub mod inventory;
+pub mod offer;
+pub mod portal_time;
+mod report;
+#[cfg(test)]
+mod tests;
+pub mod workers;
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use freehold_protocol::{
+    ids::{JobId, Nonce},
+    keys::SigningKey,
+    time::Timestamp,
+    wire::{Head, Inventory},
+};
+
+use crate::{
+    clock::Clock,
+    identity::{self, IdentityError},
+    journal::{Journal, JournalError, chain::JobRow, trust::Enrollment},
+    runner::CancelToken,
+    saga::engine::Engine,
+};
+use inventory::Survey;
+use portal_time::PortalClock;
+
+/// Setting in the journal: whether the operator has drained the host.
+pub const DRAINED: &str = "drained";
+/// Setting in the journal: the last signed time.
+const PORTAL_TIME: &str = "portal_time";
+
+/// What an executor is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The journal.
+    pub journal: Journal,
+    /// What carries jobs out; its clock is `clock`.
+    pub engine: Engine,
+    /// Portal time.
+    pub clock: Arc<PortalClock>,
+    /// Looks at the host.
+    pub survey: Box<dyn Survey>,
+    /// Where the report key is.
+    pub report_key: std::path::PathBuf,
+    /// How many jobs run at the same time.
+    pub workers: u32,
+    /// Between two inventories.
+    pub inventory_interval: Duration,
+}
+
+/// The executor. Its threads share it.
+#[derive(Debug)]
+pub struct Executor {
+    journal: Journal,
+    engine: Engine,
+    clock: Arc<PortalClock>,
+    survey: Box<dyn Survey>,
+    report_key: std::path::PathBuf,
+    workers: u32,
+    inventory_interval: Duration,
+    live: Mutex<Live>,
+    changed: Condvar,
+    stop: Arc<AtomicBool>,
+    /// Why the process must end at once, if it must.
+    broken: Mutex<Option<String>>,
+}
+
+/// What changes while it runs. Everything that must survive is in the journal.
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    /// Who we are; none before the enrollment.
+    enrolled: Option<Arc<Enrolled>>,
+    head: Option<Head>,
+    nonce: Option<Nonce>,
+    /// Accepted jobs that no worker has taken, in order.
+    queue: Vec<JobRow>,
+    running: BTreeMap<JobId, Running>,
+    drained: bool,
+    contact: LastContact,
+    poller: String,
+    /// The inventory to tell, and its number.
+    inventory: Option<(u64, Box<Inventory>)>,
+    /// Something has changed that an inventory should tell.
+    look_again: bool,
+}
+
+/// The enrollment with the key that signs our reports.
+#[derive(Debug)]
+pub(crate) struct Enrolled {
+    pub(crate) by: Enrollment,
+    pub(crate) key: SigningKey,
+}
+
+/// The last contact that passed every check.
+#[derive(Debug, Default)]
+pub(crate) struct LastContact {
+    /// When, on the clock since the machine's start.
+    at: Option<Duration>,
+    interval: Duration,
+    conflict: bool,
+    drain: bool,
+    refusal: Option<String>,
+}
+
+/// A job in the hands of a worker.
+#[derive(Debug)]
+pub(crate) struct Running {
+    row: JobRow,
+    cancel: CancelToken,
+    step: String,
+    undoing: bool,
+    done: u32,
+    total: u32,
+    progress_at: Timestamp,
+}
+
+/// Why there is no executor.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The report key.
+    #[error(transparent)]
+    Key(#[from] IdentityError),
+}
+
+impl Executor {
+    /// Puts an executor together and takes up what the journal says.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn new(parts: Parts) -> Result<Arc<Self>, StartError> {
+        let executor = Self {
+            journal: parts.journal,
+            engine: parts.engine,
+            clock: parts.clock,
+            survey: parts.survey,
+            report_key: parts.report_key,
+            workers: parts.workers,
+            inventory_interval: parts.inventory_interval,
+            live: Mutex::default(),
+            changed: Condvar::new(),
+            stop: Arc::new(AtomicBool::new(false)),
+            broken: Mutex::new(None),
+        };
+        if let Some(text) = executor.journal.setting(PORTAL_TIME)? {
+            executor.clock.restore(&text);
+        }
+        // Events of jobs that have rested for a month have served their purpose.
+        let month_ago = executor.clock.now().plus_secs(-30 * 86_400);
+        executor.journal.prune(month_ago)?;
+        {
+            let mut live = executor.live();
+            live.drained = executor.journal.setting(DRAINED)?.as_deref() == Some("yes");
+            live.queue = executor
+                .journal
+                .open_jobs()?
+                .into_iter()
+                .filter(|row| row.state != crate::journal::chain::JobState::Stuck)
+                .collect();
+        }
+        executor.load_enrollment()?;
+        Ok(Arc::new(executor))
+    }
+
+    /// Reads the enrollment, when there is one by now. Called again while there is none, since
+    /// `enroll` is another process.
+    ///
+    /// # Errors
+    /// When the journal or the key file cannot be used.
+    pub fn load_enrollment(&self) -> Result<bool, StartError> {
+        if self.live().enrolled.is_some() {
+            return Ok(true);
+        }
+        let Some(by) = self.journal.enrollment()? else { return Ok(false) };
+        let key = identity::read_signing_key(&self.report_key)?;
+        let epoch = by.trust.document().epoch;
+        let head = match self.journal.head(by.receipt.agent_id)? {
+            Some((head, _)) if head.epoch >= epoch => head,
+            _ if by.receipt.head.epoch >= epoch => by.receipt.head,
+            _ => Head::start_of(epoch),
+        };
+        tracing::info!(host = %by.receipt.host_name, portal = %by.portal_url, seq = head.seq, "enrolled");
+        let mut live = self.live();
+        live.head = Some(head);
+        live.enrolled = Some(Arc::new(Enrolled { by, key }));
+        live.look_again = true;
+        drop(live);
+        self.changed.notify_all();
+        Ok(true)
+    }
+
+    /// The flag that stops everything.
+    #[must_use]
+    pub fn stop_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stop)
+    }
+
+    /// Begins to stop: no job is started any more.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::SeqCst);
+        self.changed.notify_all();
+    }
+
+    /// Whether it is stopping.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+
+    /// How many jobs are in the hands of workers.
+    #[must_use]
+    pub fn busy(&self) -> usize {
+        self.live().running.len()
+    }
+
+    /// Why it must end, if the journal does not work any more.
+    #[must_use]
+    pub fn broken(&self) -> Option<String> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The journal does not work: nothing may be acknowledged or changed any more. The next start
+    /// goes on from what is on disk.
+    pub(crate) fn break_down(&self, why: &dyn std::error::Error) {
+        let text = crate::cli::chain_of(why);
+        tracing::error!(error = %text, "the journal does not work; the executor ends");
+        *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+        self.stop();
+    }
+
+    pub(crate) fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

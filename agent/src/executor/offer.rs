@@ -1,0 +1,238 @@
+//! From a portal's answer to recorded jobs. Everything in the answer is hostile until
+//! [`admit`] has passed it; nothing is started before it is durable.
+
+use std::{sync::Arc, time::Duration};
+
+use freehold_protocol::{
+    admit::{Admitted, Refusal, Standing, admit},
+    dsse::Envelope,
+    time::Timestamp,
+    trust::{Trust, TrustError},
+    wire::{Head, PollAnswer},
+};
+
+use super::{Enrolled, Executor, LastContact, report::told_again};
+use crate::{
+    clock::Clock,
+    journal::{JournalError, chain::Acceptance},
+    socket::Offered,
+};
+
+/// Slack of an interval before three of them make a freeze: the request's own time.
+const INTERVAL_SLACK: Duration = Duration::from_secs(10);
+
+/// Why an offer was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum OfferError {
+    /// The host is not enrolled.
+    #[error("this host is not enrolled")]
+    NotEnrolled,
+    /// No poll is open: no nonce was drawn, or it was used.
+    #[error("no poll is open: the answer to each poll can be offered once")]
+    NoPoll,
+    /// The trust documents that came with it were refused.
+    #[error("a trust document was refused")]
+    Trust(#[source] TrustError),
+    /// The answer was refused.
+    #[error("the answer was refused")]
+    Refused(#[source] Refusal),
+    /// The journal did not work.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl OfferError {
+    /// A stable code in snake case.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotEnrolled => "not_enrolled",
+            Self::NoPoll => "no_poll",
+            Self::Trust(error) => error.code(),
+            Self::Refused(refusal) => refusal.code(),
+            Self::Journal(_) => "journal",
+        }
+    }
+}
+
+impl Executor {
+    /// Takes what the portal answered to the open poll.
+    ///
+    /// # Errors
+    /// See [`OfferError`]. A refusal is recorded, and told with the next inventory.
+    pub fn offer(&self, answer: &PollAnswer) -> Result<Offered, OfferError> {
+        let taken = self.take(answer);
+        match &taken {
+            Ok(_) => {}
+            Err(OfferError::Journal(error)) => self.break_down(error),
+            Err(error) => self.note_refusal(error)?,
+        }
+        taken
+    }
+
+    fn take(&self, answer: &PollAnswer) -> Result<Offered, OfferError> {
+        let (mut enrolled, nonce, head) = {
+            let mut live = self.live();
+            let enrolled = live.enrolled.clone().ok_or(OfferError::NotEnrolled)?;
+            // A nonce serves one answer, good or bad.
+            let nonce = live.nonce.take().ok_or(OfferError::NoPoll)?;
+            let start = Head::start_of(enrolled.by.trust.document().epoch);
+            (enrolled, nonce, live.head.unwrap_or(start))
+        };
+        let steps = walk(&enrolled.by.trust, &answer.trust).map_err(OfferError::Trust)?;
+        if let Some((trust, _)) = steps.last() {
+            // Worth keeping even if the rest is refused: it proves itself.
+            enrolled = self.take_trust(&enrolled, trust, &steps)?;
+        }
+        let receipt = &enrolled.by.receipt;
+        let standing = Standing {
+            portal: receipt.portal,
+            agent_id: receipt.agent_id,
+            agent_key: enrolled.key.public().fingerprint(),
+            trust: &enrolled.by.trust,
+            head,
+            nonce: &nonce,
+        };
+        let admitted = admit(&standing, answer).map_err(OfferError::Refused)?;
+        self.record(&enrolled, head, &admitted, &answer.jobs).map_err(OfferError::Journal)
+    }
+
+    /// Makes new trust documents durable, then uses the last of them.
+    fn take_trust(
+        &self,
+        enrolled: &Enrolled,
+        trust: &Trust,
+        steps: &[(Trust, Envelope)],
+    ) -> Result<Arc<Enrolled>, OfferError> {
+        let documents: Vec<(u64, Envelope)> = steps
+            .iter()
+            .map(|(trust, envelope)| (trust.document().version, envelope.clone()))
+            .collect();
+        self.journal.accept(&Acceptance {
+            agent: enrolled.by.receipt.agent_id,
+            trust: &documents,
+            jobs: &[],
+            cancel: &[],
+            portal_time: None,
+            now: self.clock.now(),
+        })?;
+        let document = trust.document();
+        tracing::info!(version = document.version, epoch = document.epoch, "new trust document");
+        let mut by = enrolled.by.clone();
+        by.trust = trust.clone();
+        let key = crate::identity::read_signing_key(&self.report_key);
+        let key = key.map_err(|_| OfferError::NotEnrolled)?;
+        let next = Arc::new(Enrolled { by, key });
+        self.live().enrolled = Some(Arc::clone(&next));
+        Ok(next)
+    }
+
+    /// Makes the jobs of a believed answer durable, then lets the workers see them.
+    fn record(
+        &self,
+        enrolled: &Enrolled,
+        head: Head,
+        admitted: &Admitted,
+        envelopes: &[Envelope],
+    ) -> Result<Offered, JournalError> {
+        let poll = admitted.poll.get();
+        let epoch = enrolled.by.trust.document().epoch;
+        let head = if head.epoch < epoch { Head::start_of(epoch) } else { head };
+        let jobs: Vec<_> = admitted.jobs.iter().cloned().zip(envelopes).collect();
+        let again = self.journal.accept(&Acceptance {
+            agent: enrolled.by.receipt.agent_id,
+            trust: &[],
+            jobs: &jobs,
+            cancel: &poll.cancel,
+            portal_time: Some(&self.clock.to_text(poll.now)),
+            now: poll.now,
+        })?;
+        self.clock.set(poll.now);
+        for known in &again {
+            tracing::info!(job = %known.row.job.job_id, attempt = known.row.job.attempt, "a job came again; its result is told again");
+            told_again(&self.journal, enrolled, &known.row)?;
+        }
+        let open = self.journal.open_jobs()?;
+        let interval = Duration::from_secs(
+            u64::from(poll.next_poll_seconds) + u64::from(poll.wait_seconds),
+        );
+        let mut live = self.live();
+        live.head = Some(admitted.jobs.last().map_or(head, |job| Head {
+            epoch: job.get().epoch,
+            seq: job.get().seq,
+            hash: job.digest(),
+        }));
+        live.contact = LastContact {
+            at: Some(self.clock.since_boot()),
+            interval: interval + INTERVAL_SLACK,
+            conflict: poll.conflict,
+            drain: poll.drain,
+            refusal: None,
+        };
+        for row in open {
+            let id = row.job.job_id;
+            if let Some(running) = live.running.get_mut(&id) {
+                running.row.digest = row.digest;
+                if row.cancelled && !running.cancel.is_cancelled() {
+                    tracing::info!(job = %id, "cancelled by the portal");
+                    running.cancel.cancel();
+                }
+                continue;
+            }
+            if row.state == crate::journal::chain::JobState::Stuck {
+                continue;
+            }
+            match live.queue.iter_mut().find(|waiting| waiting.seq == row.seq) {
+                Some(waiting) => *waiting = row,
+                None => live.queue.push(row),
+            }
+        }
+        drop(live);
+        self.changed.notify_all();
+        for job in &poll.resume {
+            if let Err(error) = self.resume(*job, "an admin of the portal") {
+                tracing::warn!(%job, %error, "a resume order was not carried out");
+            }
+        }
+        let accepted = u32::try_from(jobs.len().saturating_sub(again.len())).unwrap_or(u32::MAX);
+        if accepted > 0 {
+            tracing::info!(jobs = accepted, "jobs accepted");
+        }
+        Ok(Offered {
+            accepted,
+            portal_now: poll.now,
+            next_poll_seconds: poll.next_poll_seconds,
+            wait_seconds: poll.wait_seconds,
+            conflict: poll.conflict,
+        })
+    }
+
+    fn note_refusal(&self, error: &OfferError) -> Result<(), OfferError> {
+        let text = crate::cli::chain_of(error);
+        let now: Timestamp = self.clock.now();
+        let times = self.journal.record_refusal(error.code(), &text, now)?;
+        tracing::warn!(code = error.code(), error = %text, times, "an answer of the portal was refused");
+        let mut live = self.live();
+        live.contact.refusal = Some(format!("{}: {text}", error.code()));
+        live.look_again = true;
+        drop(live);
+        self.changed.notify_all();
+        Ok(())
+    }
+}
+
+/// The new documents in order. Those that are not newer are passed over.
+fn walk(held: &Trust, envelopes: &[Envelope]) -> Result<Vec<(Trust, Envelope)>, TrustError> {
+    // The length is judged, and the whole walk proven, by the one function that does it.
+    held.walk(envelopes)?;
+    let mut steps: Vec<(Trust, Envelope)> = Vec::new();
+    for envelope in envelopes {
+        let from = steps.last().map_or(held, |(trust, _)| trust);
+        match from.next(envelope) {
+            Ok(next) => steps.push((next, envelope.clone())),
+            Err(TrustError::Older { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(steps)
+}
