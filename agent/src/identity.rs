@@ -36,7 +36,7 @@ pub enum IdentityError {
     /// It cannot be read or written.
     #[error("cannot {verb} {path:?}")]
     Io {
-        /// `read` or `write`.
+        /// `read`, `write` or `remove`.
         verb: &'static str,
         /// The file.
         path: PathBuf,
@@ -282,8 +282,24 @@ pub fn write_private(
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
 }
 
+/// Removes a file of ours; one that is not there is no error.
+///
+/// # Errors
+/// [`IdentityError::Io`].
+pub fn remove(path: &Path) -> Result<(), IdentityError> {
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(IdentityError::Io { verb: "remove", path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Makes a 0700 folder when it is not there, owned by `owner`. A folder that is there is left alone.
-fn ensure_folder(folder: &Path, owner: Option<Account>) -> io::Result<()> {
+///
+/// # Errors
+/// When it cannot be made.
+pub fn ensure_folder(folder: &Path, owner: Option<Account>) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }

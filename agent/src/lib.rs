@@ -5,6 +5,7 @@
 //! | [`cli`] | one file per command |
 //! | [`clock`] | time as a value |
 //! | [`config`] | the agent's configuration |
+//! | [`enroll`] | enrolling by a one-time token |
 //! | [`executor`] | the root half: verifies, records, carries out, reports |
 //! | [`exit`] | documented exit codes |
 //! | [`host`] | docker, nginx, certbot, files, sockets |
@@ -15,10 +16,12 @@
 //! | [`runner`] | the only place that starts a process |
 //! | [`saga`] | the steps, and the engine that brings them to rest |
 //! | [`socket`] | between poller and executor |
+//! | [`turn`] | everything the agent ever does, from top to bottom |
 
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod enroll;
 pub mod executor;
 pub mod exit;
 pub mod host;
@@ -29,3 +32,4 @@ pub mod poller;
 pub mod runner;
 pub mod saga;
 pub mod socket;
+pub mod turn;

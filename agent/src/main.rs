@@ -1,2 +1,7 @@
-//! Placeholder.
-fn main() {}
+//! The `freehold-agent` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    freehold_agent::cli::main()
+}

@@ -6,11 +6,14 @@
 //! | [`offer`] | from a portal's answer to recorded jobs |
 //! | [`workers`] | from recorded jobs to reports |
 //! | [`answer`] | the verbs of the socket |
+//! | [`build`] | from the configuration to an executor |
 //! | [`inventory`] | what the portal is told on its own |
 //! | [`portal_time`] | the clock by which jobs expire |
 
 pub mod answer;
+pub mod build;
 pub mod inventory;
+mod no_steps;
 pub mod offer;
 pub mod portal_time;
 mod report;

@@ -1,6 +1,6 @@
 //! The enrollment, the trust documents that followed it, and single settings.
 
-use freehold_protocol::dsse::Envelope;
+use freehold_protocol::dsse::{Envelope, Verified};
 use freehold_protocol::ids::Sha256Digest;
 use freehold_protocol::time::Timestamp;
 use freehold_protocol::trust::Trust;
@@ -31,10 +31,8 @@ pub struct NewEnrollment<'a> {
     pub content: &'a Receipt,
     /// Digest of the trust document.
     pub pin: Sha256Digest,
-    /// The trust document.
-    pub trust: &'a Envelope,
-    /// Its version.
-    pub trust_version: u64,
+    /// The trust documents from the pinned one to the one in force, with their versions.
+    pub trust: &'a [(u64, Envelope)],
 }
 
 fn unreadable(what: &str, why: impl std::fmt::Display) -> JournalError {
@@ -50,7 +48,6 @@ impl Journal {
     pub fn enroll(&self, new: &NewEnrollment<'_>, now: Timestamp) -> Result<(), JournalError> {
         const DOING: &str = "record the enrollment";
         let receipt = to_json(new.receipt, "the receipt")?;
-        let trust = to_json(new.trust, "the trust document")?;
         self.write(DOING, |tx| {
             tx.execute_batch(
                 "DELETE FROM trust; DELETE FROM enrollment; DELETE FROM outbox; DELETE FROM refusals;
@@ -70,7 +67,10 @@ impl Journal {
                 ],
             )
             .map_err(JournalError::sql(DOING))?;
-            insert_trust(tx, new.trust_version, &trust, now)
+            for (version, envelope) in new.trust {
+                insert_trust(tx, *version, &to_json(envelope, "the trust document")?, now)?;
+            }
+            Ok(())
         })
     }
 
@@ -100,7 +100,7 @@ impl Journal {
                 .and_then(Iterator::collect)
                 .map_err(JournalError::sql(DOING))?;
             let mut trust: Option<Trust> = None;
-            let mut receipt_at_pin = None;
+            let mut receipt_content = None;
             let receipt: Envelope = from_json(&receipt, "the receipt")?;
             for text in envelopes {
                 let envelope: Envelope = from_json(&text, "a trust document")?;
@@ -109,17 +109,17 @@ impl Journal {
                     Some(trust) => trust.next(&envelope),
                 }
                 .map_err(|error| unreadable("a trust document", error))?;
-                // The receipt was signed by a job key of the document that was pinned.
-                if receipt_at_pin.is_none() {
+                // The receipt was signed by a job key of one of them: the one in force at the time.
+                if receipt_content.is_none() {
                     let opened = receipt.open::<Receipt>(&next.document().job_keys, 1);
-                    receipt_at_pin =
-                        Some(opened.map_err(|error| unreadable("the receipt", error))?.into_inner());
+                    receipt_content = opened.ok().map(Verified::into_inner);
                 }
                 trust = Some(next);
             }
-            match (trust, receipt_at_pin) {
+            match (trust, receipt_content) {
                 (Some(trust), Some(receipt)) => Ok(Some(Enrollment { portal_url, receipt, trust })),
-                _ => Err(unreadable("the trust document", "there is none")),
+                (None, _) => Err(unreadable("the trust document", "there is none")),
+                (_, None) => Err(unreadable("the receipt", "no trusted key has signed it")),
             }
         })
     }

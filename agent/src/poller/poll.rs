@@ -6,7 +6,6 @@ use freehold_protocol::wire::{MAX_WAIT_SECS, PollAnswer, PollRequest};
 
 use super::{Line, Poller, backoff::{Backoff, jittered}, portal::PortalError};
 use crate::{
-    clock::Clock,
     cli::chain_of,
     socket::{CallError, Offered, Reply, Request, StatusView},
 };

@@ -1,0 +1,94 @@
+//! `freehold-agent enroll`
+
+use std::{
+    io::{IsTerminal, Read},
+    path::PathBuf,
+};
+
+use clap::Args;
+use freehold_protocol::enroll::EnrollmentToken;
+use zeroize::Zeroizing;
+
+use super::{CliError, output};
+use crate::{
+    config::Config,
+    enroll::enroll,
+    executor::build,
+    exit::Exit,
+    identity,
+    journal::{Journal, Missing},
+    turn,
+};
+
+/// Largest token file.
+const MAX_TOKEN_BYTES: u64 = 8 * 1024;
+
+/// Enrolls this host with its portal. The token comes from `freehold host add` on the portal; it is
+/// read from a file or from standard input, never from the command line, where other users could see
+/// it.
+#[derive(Debug, Args)]
+pub struct Enroll {
+    /// File with the token; without it, standard input
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Replace an existing enrollment: jobs of the former one are never run
+    #[arg(long)]
+    force: bool,
+}
+
+impl Enroll {
+    pub(super) fn run(&self, config: &Config) -> Result<Exit, CliError> {
+        let token = self.token()?;
+        identity::ensure_folder(&config.state_dir, None).map_err(|error| {
+            CliError::new(
+                Exit::Failed,
+                format!("cannot make {}: {error}", config.state_dir.display()),
+                "run it as root",
+            )
+        })?;
+        let journal = Journal::open(&config.journal_path(), Missing::Create)?;
+        let forced = journal.enrollment()?.is_some();
+        let clock = turn::host_clock();
+        let facts = build::facts(config, clock.now())?;
+        let problems = facts.problems.clone();
+        let receipt = enroll(config, &journal, &token, facts, self.force, clock.as_ref())?;
+        output::out(&format!(
+            "Enrolled as {} with {}.\n  agent        {}\n  identity key {}\n  report key   {}\n",
+            receipt.host_name, token.url, receipt.agent_id, receipt.identity_key, receipt.report_key
+        ));
+        if forced {
+            output::out("Restart the services: `systemctl restart freehold-executor freehold-agent`\n");
+        }
+        if !problems.is_empty() {
+            output::out("Before the first deploy, this needs your attention:\n");
+            for problem in problems {
+                output::out(&format!("  - {}\n    {}\n", problem.what, problem.advice));
+            }
+        }
+        Ok(Exit::Ok)
+    }
+
+    fn token(&self) -> Result<EnrollmentToken, CliError> {
+        let mut text = Zeroizing::new(String::new());
+        let read = match &self.token_file {
+            Some(path) => std::fs::File::open(path)
+                .and_then(|file| file.take(MAX_TOKEN_BYTES).read_to_string(&mut text)),
+            None => {
+                if std::io::stdin().is_terminal() {
+                    output::err("Paste the enrollment token, then press Enter and Ctrl-D:\n");
+                }
+                std::io::stdin().take(MAX_TOKEN_BYTES).read_to_string(&mut text)
+            }
+        };
+        read.map_err(|error| {
+            CliError::new(
+                Exit::Usage,
+                format!("the token cannot be read: {error}"),
+                "give --token-file FILE, or pipe it in",
+            )
+        })?;
+        text.trim().parse().map_err(|error: freehold_protocol::ids::ParseIdError| {
+            CliError::of(Exit::Usage, &error, "a token is one line and works once, for a short time")
+        })
+    }
+}

@@ -1,0 +1,42 @@
+//! `freehold-agent execute`
+
+use clap::Args;
+
+use super::{CliError, run};
+use crate::{
+    config::Config,
+    executor::build,
+    exit::Exit,
+    identity,
+    socket::{Listener, Peers},
+    turn,
+};
+
+/// Verifies and carries out what the portal orders. Runs as root.
+#[derive(Debug, Args)]
+pub struct Execute {
+    /// Take the listening socket from systemd as standard input
+    #[arg(long)]
+    socket_activation: bool,
+    /// End when the parent process ends
+    #[arg(long, hide = true)]
+    with_parent: bool,
+}
+
+impl Execute {
+    pub(super) fn run(&self, config: &Config) -> Result<Exit, CliError> {
+        run::start_logging(config)?;
+        if self.with_parent {
+            run::end_with_parent()?;
+        }
+        let poller = identity::account(&config.poller_user).map(|account| account.uid);
+        let listener = if self.socket_activation {
+            Listener::passed()?
+        } else {
+            Listener::bind(&config.socket, poller)?
+        };
+        let executor = build::executor(config)?;
+        turn::execute(&executor, listener, Peers { poller }, config.workers)?;
+        Ok(Exit::Ok)
+    }
+}

@@ -1,0 +1,165 @@
+//! `freehold-agent run`, and what all long-running commands begin with.
+
+use std::{
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+use rustix::process::{Pid, Signal, kill_process};
+use tracing_subscriber::EnvFilter;
+
+use super::{CliError, Common};
+use crate::{
+    config::{Config, LogFormat},
+    exit::Exit,
+};
+
+/// Pause before a half that ended is started again.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
+/// How long the halves may take to stop; the executor's own grace is within.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+const TICK: Duration = Duration::from_millis(100);
+
+/// Runs both halves as two processes over the socket and starts a half again that ends. For
+/// development; under systemd each half is a service of its own.
+#[derive(Debug, Args)]
+pub struct Run {}
+
+/// One half.
+struct Half {
+    name: &'static str,
+    child: Child,
+    ended_at: Option<Instant>,
+}
+
+impl Run {
+    pub(super) fn run(&self, config: &Config, common: &Common) -> Result<Exit, CliError> {
+        start_logging(config)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+            signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(CliError::signal)?;
+        }
+        // The executor first: it makes the socket.
+        let mut halves = Vec::new();
+        for name in ["execute", "poll"] {
+            halves.push(Half { name, child: spawn(name, common)?, ended_at: None });
+        }
+        while !stop.load(Ordering::SeqCst) {
+            for half in &mut halves {
+                half.look_after(common)?;
+            }
+            thread::sleep(TICK);
+        }
+        tracing::info!("stopping both halves");
+        for half in &halves {
+            half.terminate();
+        }
+        let until = Instant::now() + STOP_LIMIT;
+        for half in &mut halves {
+            half.wait(until)?;
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+impl Half {
+    fn look_after(&mut self, common: &Common) -> Result<(), CliError> {
+        match self.ended_at {
+            None => {
+                if let Some(status) = self.child.try_wait().map_err(child_error)? {
+                    tracing::error!(half = self.name, %status, "a half ended; it is started again");
+                    self.ended_at = Some(Instant::now());
+                }
+            }
+            Some(at) if at.elapsed() >= RESTART_PAUSE => {
+                self.child = spawn(self.name, common)?;
+                self.ended_at = None;
+            }
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
+    fn terminate(&self) {
+        if self.ended_at.is_none()
+            && let Some(pid) = Pid::from_raw(i32::try_from(self.child.id()).unwrap_or(0))
+            && let Err(error) = kill_process(pid, Signal::TERM)
+        {
+            tracing::debug!(half = self.name, %error, "already gone");
+        }
+    }
+
+    fn wait(&mut self, until: Instant) -> Result<(), CliError> {
+        while self.ended_at.is_none() && self.child.try_wait().map_err(child_error)?.is_none() {
+            if Instant::now() >= until {
+                tracing::warn!(half = self.name, "did not stop in time and is killed");
+                self.child.kill().map_err(child_error)?;
+            }
+            thread::sleep(TICK);
+        }
+        Ok(())
+    }
+}
+
+/// Our own program in another role. The one process that is not a host command, and so does not go
+/// through the runner.
+fn spawn(role: &str, common: &Common) -> Result<Child, CliError> {
+    let own = std::env::current_exe().map_err(child_error)?;
+    let mut command = Command::new(own);
+    command.arg(role).arg("--with-parent").stdin(Stdio::null());
+    if let Some(config) = &common.config {
+        command.arg("--config").arg(config);
+    }
+    for set in &common.set {
+        command.arg("--set").arg(set);
+    }
+    command.spawn().map_err(child_error)
+}
+
+fn child_error(source: std::io::Error) -> CliError {
+    CliError::new(
+        Exit::Failed,
+        format!("a half of the agent cannot be run: {source}"),
+        "look at the limits of processes and memory",
+    )
+}
+
+/// Has the kernel end this process when its parent ends, so that `run` leaves nothing behind even
+/// when it is killed.
+pub(super) fn end_with_parent() -> Result<(), CliError> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::TERM))
+        .map_err(|error| CliError::signal(error.into()))
+}
+
+/// Starts the log on standard error, from where journald takes it.
+pub(super) fn start_logging(config: &Config) -> Result<(), CliError> {
+    let filter = EnvFilter::try_new(&config.log).map_err(|error| {
+        CliError::new(
+            Exit::Usage,
+            format!("log: \"{}\" is not a log filter: {error}", config.log),
+            "use for example info, or info,freehold_agent::poller=debug",
+        )
+    })?;
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match config.log_format {
+        LogFormat::Json => builder.json().try_init(),
+        LogFormat::Text => {
+            // journald stamps lines itself, and shows no colours.
+            let journald = std::env::var_os("JOURNAL_STREAM").is_some();
+            let terminal = rustix::termios::isatty(std::io::stderr());
+            if journald {
+                builder.without_time().with_ansi(false).try_init()
+            } else {
+                builder.with_ansi(terminal).try_init()
+            }
+        }
+    };
+    started.map_err(|error| CliError::new(Exit::Failed, error.to_string(), "please report this"))
+}
