@@ -7,7 +7,7 @@ mod error;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use freehold_protocol::ids::{Domain, Email, TenantId};
 use freehold_protocol::secret::Secret;
@@ -120,6 +120,7 @@ pub fn ensure(
     domain: &Domain,
     now: Timestamp,
 ) -> Result<Issued, CertbotError> {
+    let begun = Instant::now();
     let home = folder(settings, tenant);
     let was_there = home.exists();
     ensure_webroot(settings)?;
@@ -128,7 +129,7 @@ pub fn ensure(
     let outcome = with_retries(commands, &argv);
     remove_binding(settings, binding.is_some());
     outcome.map_err(|source| CertbotError::from_command(domain, source))?;
-    let facts = certificate::check_folder(&home, domain, now)
+    let facts = certificate::check_folder(&home, domain, later(now, begun))
         .map_err(|source| CertbotError::OnDisk { source })?;
     let files = certificate::files_in(&home).map_err(|source| CertbotError::OnDisk { source })?;
     Ok(Issued { files, facts, was_there })
@@ -147,6 +148,7 @@ pub fn renew(
     domain: &Domain,
     now: Timestamp,
 ) -> Result<(CertificateFacts, bool), CertbotError> {
+    let begun = Instant::now();
     let chain = folder(settings, tenant).join(certificate::CHAIN_FILE);
     let before = std::fs::read(&chain).map_err(|_| CertbotError::OnDisk {
         source: CertificateError::Missing { path: chain.clone() },
@@ -154,7 +156,7 @@ pub fn renew(
     let argv =
         certbot(settings, "renew").flag("--cert-name", tenant).word("--no-random-sleep-on-renew");
     with_retries(commands, &argv).map_err(|source| CertbotError::from_command(domain, source))?;
-    let facts = certificate::check_folder(&folder(settings, tenant), domain, now)
+    let facts = certificate::check_folder(&folder(settings, tenant), domain, later(now, begun))
         .map_err(|source| CertbotError::OnDisk { source })?;
     let after = std::fs::read(&chain).unwrap_or_default();
     Ok((facts, before != after))
@@ -218,6 +220,12 @@ pub fn version(commands: &Commands<'_>) -> Result<String, CommandError> {
     let output = commands.run(&Argv::new(Program::Certbot).word("--version"), Limits::QUERY)?;
     let text = format!("{}{}", output.stdout, output.stderr);
     Ok(text.split_whitespace().last().unwrap_or_default().to_owned())
+}
+
+/// The caller's `now`, moved on by what the work took: a fresh certificate counts from its issue,
+/// which is after the call.
+fn later(now: Timestamp, begun: Instant) -> Timestamp {
+    now.plus_millis(i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX))
 }
 
 fn certbot(settings: &Settings, verb: &'static str) -> Argv {
