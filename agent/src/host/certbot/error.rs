@@ -51,12 +51,16 @@ pub enum CertbotError {
     Binding,
 }
 
-/// The codes of RFC 8555 in certbot's output. They are part of the protocol, unlike the prose.
+/// The code of RFC 8555 in certbot's output: as it travelled, or in the `Type:` line about a
+/// challenge. Codes are part of the protocol, unlike the prose around them.
 fn acme_code(error: &CommandError) -> Option<String> {
     const PREFIX: &str = "urn:ietf:params:acme:error:";
     let printed = error.output()?.printed();
-    let (_, rest) = printed.split_once(PREFIX)?;
-    Some(rest.chars().take_while(char::is_ascii_alphanumeric).collect())
+    let code = |text: &str| text.chars().take_while(char::is_ascii_alphanumeric).collect();
+    if let Some((_, rest)) = printed.split_once(PREFIX) {
+        return Some(code(rest));
+    }
+    printed.lines().find_map(|line| line.trim().strip_prefix("Type:")).map(|rest| code(rest.trim()))
 }
 
 /// Whether the same call may work a moment later.
@@ -65,12 +69,12 @@ pub(super) fn retry_may_help(error: &CommandError) -> bool {
         return false;
     }
     match acme_code(error).as_deref() {
+        Some("badNonce" | "serverInternal") => true,
         // A validation that failed counts against the authority's limits: one look at the cause is
         // worth more than two further failures.
-        Some("badNonce" | "serverInternal") => true,
         Some(_) => false,
         // No code: the authority was not reached, or certbot's own lock was held.
-        None => !error.output().is_some_and(|o| o.printed().contains("Challenge failed")),
+        None => true,
     }
 }
 

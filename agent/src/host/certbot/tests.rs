@@ -112,6 +112,9 @@ fn only_what_may_pass_is_tried_again() {
     assert_eq!(failure.class, FailureClass::Upstream);
     assert!(failure.advice.contains("port 80") && failure.detail.contains("unauthorized"));
 
+    let refused = "  Domain: acme.example.com\n  Type:   unauthorized\n  Detail: 404\n";
+    ensure_with(&Script::new().fails(call, 1, refused), &settings).unwrap_err();
+
     let limited = "urn:ietf:params:acme:error:rateLimited :: x";
     let error = ensure_with(&Script::new().fails(call, 1, limited), &settings).unwrap_err();
     assert!(matches!(error, CertbotError::RateLimited { .. }), "{error}");
