@@ -271,10 +271,7 @@ fn with_retries(commands: &Commands<'_>, argv: &Argv) -> Result<(), CommandError
     let mut pause = PAUSE;
     let mut attempt = 1;
     loop {
-        let error = match commands.run(argv, Limits::within(DEADLINE)) {
-            Ok(_) => return Ok(()),
-            Err(error) => error,
-        };
+        let Err(error) = commands.run(argv, Limits::within(DEADLINE)) else { return Ok(()) };
         if attempt == ATTEMPTS || !error::retry_may_help(&error) {
             return Err(error);
         }

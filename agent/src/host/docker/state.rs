@@ -76,7 +76,7 @@ pub struct Container {
     pub ports: Vec<Binding>,
     /// Whether it runs with all privileges of the host.
     pub privileged: bool,
-    /// The whole of `docker container inspect`, for
+    /// The whole of `docker container inspect` but the environment, for
     /// `freehold_protocol::blueprint::render::ContainerExpectation::differences`.
     pub inspect: Value,
 }
@@ -197,8 +197,12 @@ pub fn parse_containers(json: &str) -> Result<Vec<Container>, DockerError> {
     }
 }
 
-fn parse_container(inspect: Value) -> Result<Container, DockerError> {
+fn parse_container(mut inspect: Value) -> Result<Container, DockerError> {
     const COMMAND: &str = "docker container inspect";
+    // The environment holds the tenant's secrets, and a value like this ends up in some log.
+    if let Some(config) = inspect.get_mut("Config").and_then(Value::as_object_mut) {
+        config.remove("Env");
+    }
     let id =
         text(&inspect, "/Id").parse().map_err(|_| missing(COMMAND, "Id that is a container's"))?;
     let state = text(&inspect, "/State/Status");

@@ -18,6 +18,7 @@ fn with<T>(script: &Script, work: impl FnOnce(&Commands<'_>) -> T) -> T {
 fn real_containers_are_read() {
     let containers = parse_containers(INSPECT).unwrap();
     let backend = &containers[0];
+    assert!(INSPECT.contains("canary") && !format!("{backend:?}").contains("canary"));
     assert_eq!(backend.name, "acme_recruitiq-backend-1");
     assert_eq!((backend.service.as_str(), backend.one_off), ("backend", false));
     assert_eq!((backend.state.as_str(), backend.health.as_str()), ("running", "healthy"));
