@@ -234,6 +234,18 @@ pub fn count_by_state(read: &Read<'_>) -> Result<Vec<(JobState, u64)>, AppError>
     Ok(rows)
 }
 
+/// When the oldest job that waits for its host was queued.
+///
+/// # Errors
+/// When the database fails.
+pub fn oldest_queued(read: &Read<'_>) -> Result<Option<Timestamp>, AppError> {
+    let oldest: Option<i64> = read
+        .sql()
+        .prepare_cached("SELECT min(created_at) FROM jobs WHERE state = 'queued'")?
+        .query_row([], |row| row.get(0))?;
+    Ok(oldest.map(Timestamp::from_millis))
+}
+
 /// The tenant's jobs that are not at rest, or are stuck; oldest first.
 ///
 /// # Errors

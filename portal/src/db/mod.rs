@@ -17,6 +17,7 @@ pub mod events;
 pub mod hosts;
 pub mod inventory;
 pub mod jobs;
+pub mod meta;
 mod migrate;
 mod writer;
 

@@ -1,0 +1,88 @@
+//! What every request and background thread of the portal shares.
+
+use std::{env, path::PathBuf, sync::Arc};
+
+use freehold_protocol::secret::Secret;
+
+use crate::{
+    app,
+    clock::Clock,
+    config::Config,
+    db::{self, Db},
+    error::AppError,
+    instance::{InstanceLock, LockError},
+    keys::{KeyError, KeyRing, KnownKeys},
+    waiting_room::WaitingRoom,
+};
+
+/// A portal that has been opened. Clones of the [`Arc`] around it go to every thread.
+#[derive(Debug)]
+pub struct Portal {
+    /// Its configuration.
+    pub config: Config,
+    /// Its database.
+    pub db: Db,
+    /// Its keys.
+    pub keys: KeyRing,
+    /// Where polls wait.
+    pub waiting_room: Arc<WaitingRoom>,
+    _lock: InstanceLock,
+}
+
+/// Why the portal does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The data folder is in use or unusable.
+    #[error("the data folder cannot be used")]
+    Lock(#[source] LockError),
+    /// The database cannot be used.
+    #[error("the database {} cannot be used", path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: db::OpenError,
+    },
+    /// The keys cannot be used.
+    #[error("the keys cannot be used")]
+    Keys(#[source] KeyError),
+    /// The database was opened but did not answer.
+    #[error("the database could not be prepared")]
+    Prepare(#[source] AppError),
+}
+
+impl Portal {
+    /// Locks the data folder, opens database and keys, and creates both at the very first start.
+    /// While no token was ever made it also returns a new owner token, to be printed once.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; nothing that was there is replaced.
+    pub fn open(config: Config, clock: Arc<dyn Clock>) -> Result<(Self, Option<Secret>), OpenError> {
+        let lock = InstanceLock::take(&config.data_dir).map_err(OpenError::Lock)?;
+        let path = config.database();
+        let db = Db::open(&path, clock).map_err(|source| OpenError::Database { path, source })?;
+        let known = db.read(db::meta::known_keys).map_err(OpenError::Prepare)?;
+        // systemd hands credentials over in a folder of their own (`LoadCredential=`).
+        let credentials = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        let keys = KeyRing::open(&config.keys_dir(), credentials.as_deref(), &known, db.now())
+            .map_err(OpenError::Keys)?;
+        let current = keys.current();
+        let noted = KnownKeys {
+            portal: Some(current.portal()),
+            master: Some(current.master().id()),
+            trust_version: current.trust_version(),
+        };
+        let owner = db
+            .write(move |tx| {
+                if noted != known {
+                    db::meta::note_keys(tx, &noted)?;
+                }
+                app::tokens::create_first_owner(tx, current.master())
+            })
+            .map_err(OpenError::Prepare)?;
+        let waiting_room = Arc::new(WaitingRoom::default());
+        let room = Arc::clone(&waiting_room);
+        db.on_wake(move |agent| room.wake(agent));
+        Ok((Self { config, db, keys, waiting_room, _lock: lock }, owner))
+    }
+}

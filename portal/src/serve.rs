@@ -1,0 +1,186 @@
+//! `freehold serve`: opens the portal, answers until it is told to stop, and loses nothing on the way out.
+
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use freehold_protocol::secret::Secret;
+use sd_notify::NotifyState;
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::{Handle, Signals},
+};
+
+use crate::{
+    app,
+    clock::SystemClock,
+    config::Config,
+    context::{OpenError, Portal},
+    error,
+    http::{
+        handler::PortalHandler,
+        server::{BindError, ReloadableCert, Server, ShutdownHandle},
+    },
+};
+
+/// How often leases, expiries and stale jobs are looked at.
+const REAP_EVERY: Duration = Duration::from_secs(1);
+/// How often the housekeeping thread looks whether it should end.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Why the portal ended other than by being told to.
+#[derive(Debug)]
+pub enum ServeError {
+    /// It did not start.
+    Open(OpenError),
+    /// It cannot listen.
+    Bind(BindError),
+    /// A thread or signal handler was not set up.
+    Setup(io::Error),
+    /// The database cannot be written any more; a restart is needed once the disk is well.
+    Storage(String),
+}
+
+impl fmt::Display for ServeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(_) => f.write_str("the portal did not start"),
+            Self::Bind(_) => f.write_str("the portal cannot listen"),
+            Self::Setup(_) => f.write_str("the portal could not be set up"),
+            Self::Storage(reason) => write!(f, "the portal stopped because its database cannot be written: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for ServeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Open(error) => Some(error),
+            Self::Bind(error) => Some(error),
+            Self::Setup(error) => Some(error),
+            Self::Storage(_) => None,
+        }
+    }
+}
+
+/// What is told once the portal listens.
+#[derive(Debug)]
+pub struct Started<'a> {
+    /// The address that it listens on.
+    pub address: SocketAddr,
+    /// How agents and admins reach it.
+    pub url: String,
+    /// The key folder.
+    pub keys_dir: &'a Path,
+    /// At the first start: the owner's token, to be shown once.
+    pub owner_token: Option<Secret>,
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// See [`ServeError`].
+pub fn run(config: Config, started: impl FnOnce(Started<'_>)) -> Result<(), ServeError> {
+    let (portal, owner_token) =
+        Portal::open(config, Arc::new(SystemClock)).map_err(ServeError::Open)?;
+    let portal = Arc::new(portal);
+    let server = Server::bind(portal.config.server()).map_err(ServeError::Bind)?;
+    let shutdown = server.shutdown_handle();
+    let room = Arc::clone(&portal.waiting_room);
+    shutdown.on_shutdown(move || room.close());
+    let signals =
+        watch_signals(shutdown.clone(), server.certificate()).map_err(ServeError::Setup)?;
+    let ending = Arc::new(AtomicBool::new(false));
+    let housekeeping = start_housekeeping(Arc::clone(&portal), shutdown, Arc::clone(&ending))
+        .map_err(ServeError::Setup)?;
+    let handler = PortalHandler::new(Arc::clone(&portal), server.stats());
+    started(Started {
+        address: server.local_addr(),
+        url: portal.config.public_url(),
+        keys_dir: &portal.config.keys_dir(),
+        owner_token,
+    });
+    tell_systemd(&[NotifyState::Ready, NotifyState::Status("serving")]);
+    tracing::info!(address = %server.local_addr(), url = %portal.config.public_url(), "the portal serves");
+
+    let ended = server.run(handler);
+
+    tell_systemd(&[NotifyState::Stopping]);
+    ending.store(true, Ordering::SeqCst);
+    signals.close();
+    if housekeeping.join().is_err() {
+        tracing::error!("the housekeeping thread had panicked");
+    }
+    // Writes that wait are finished here: what was acknowledged is on the disk.
+    portal.db.close();
+    tracing::info!(cut = ended.cut, left = ended.left, "the portal has ended");
+    portal.db.fatal().map_or(Ok(()), |reason| Err(ServeError::Storage(reason)))
+}
+
+fn tell_systemd(states: &[NotifyState<'_>]) {
+    // Without systemd there is nobody to tell; with it, the message is a datagram that is lost at worst.
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(%error, "systemd was not told");
+    }
+}
+
+/// SIGTERM and SIGINT end the portal, SIGHUP takes a renewed certificate.
+fn watch_signals(
+    shutdown: ShutdownHandle,
+    certificate: Option<Arc<ReloadableCert>>,
+) -> io::Result<Handle> {
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+    let handle = signals.handle();
+    thread::Builder::new().name("signals".into()).spawn(move || {
+        for signal in signals.forever() {
+            match signal {
+                SIGHUP => {
+                    if let Some(certificate) = &certificate {
+                        certificate.reload_if_changed();
+                    }
+                }
+                _ => {
+                    tracing::info!(signal, "ending: requests in hand are finished first");
+                    shutdown.shutdown();
+                }
+            }
+        }
+    })?;
+    Ok(handle)
+}
+
+/// Leases, expiries, stale jobs, the watchdog, and the end after a storage failure.
+fn start_housekeeping(
+    portal: Arc<Portal>,
+    shutdown: ShutdownHandle,
+    ending: Arc<AtomicBool>,
+) -> io::Result<thread::JoinHandle<()>> {
+    let watchdog = sd_notify::watchdog_enabled().map(|every| every / 3);
+    thread::Builder::new().name("housekeeping".into()).spawn(move || {
+        let (mut reaped, mut barked) = (Instant::now(), Instant::now());
+        while !ending.load(Ordering::SeqCst) {
+            thread::sleep(TICK);
+            if portal.db.fatal().is_some() {
+                shutdown.shutdown();
+            }
+            if reaped.elapsed() >= REAP_EVERY {
+                reaped = Instant::now();
+                if let Err(error) = app::reap::run(&portal) {
+                    tracing::error!(error = error::chain(&error), "housekeeping failed; it is tried again");
+                }
+            }
+            if watchdog.is_some_and(|every| barked.elapsed() >= every) {
+                barked = Instant::now();
+                tell_systemd(&[NotifyState::Watchdog]);
+            }
+        }
+    })
+}
