@@ -13,7 +13,9 @@ use super::names::{ContainerId, ProjectName, ResourceName};
 use crate::runner::{Argv, CommandError, Commands, Limits, Output, Program, Word};
 
 pub use error::DockerError;
-pub use state::{Binding, Container, Info, Versions, parse_containers, parse_info, parse_versions};
+pub use state::{
+    Binding, Container, Info, Versions, compare, parse_containers, parse_info, parse_versions,
+};
 
 /// The label that names the tenant on everything we make.
 pub const TENANT_LABEL: &str = "io.freehold.tenant";

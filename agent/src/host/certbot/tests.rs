@@ -1,3 +1,5 @@
+//! certbot's words, retries and what counts as success.
+
 use super::*;
 use crate::runner::{Activity, CancelToken, Script, Stream, Watch};
 use freehold_protocol::failure::{Failure, FailureClass};

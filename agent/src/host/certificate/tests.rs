@@ -1,3 +1,5 @@
+//! Certificates that serve, and those that do not.
+
 use super::*;
 
 fn now() -> Timestamp {

@@ -1,3 +1,5 @@
+//! Who has a port.
+
 use super::*;
 
 #[test]

@@ -1,5 +1,6 @@
 //! The engine's JSON as types. Only what we use is read; everything else may change.
 
+use freehold_protocol::blueprint::render::ContainerExpectation;
 use freehold_protocol::report::ContainerHealth;
 use serde_json::Value;
 
@@ -130,6 +131,31 @@ impl Container {
             restarts: self.restarts,
         }
     }
+}
+
+/// How the containers of a stack differ from what they must be, one sentence each; empty when they
+/// do not. Those of hooks do not count.
+#[must_use]
+pub fn compare(containers: &[Container], expected: &[ContainerExpectation]) -> Vec<String> {
+    let mut differences = Vec::new();
+    let running = || containers.iter().filter(|container| !container.one_off);
+    for expectation in expected {
+        let service = expectation.service.as_str();
+        let mut own = running().filter(|container| container.service == service).peekable();
+        if own.peek().is_none() {
+            differences.push(format!("{service} has no container"));
+        }
+        for container in own {
+            let found = expectation.differences(&container.inspect);
+            differences.extend(found.iter().map(ToString::to_string));
+        }
+    }
+    for container in running() {
+        if !expected.iter().any(|expectation| expectation.service.as_str() == container.service) {
+            differences.push(format!("{} belongs to no service", container.name));
+        }
+    }
+    differences
 }
 
 fn text(value: &Value, pointer: &str) -> String {

@@ -1,3 +1,5 @@
+//! The engine's answers, read from real ones, and the commands in their order.
+
 use super::*;
 use crate::runner::{Activity, CancelToken, Reply, Script, Stream, Watch};
 use freehold_protocol::failure::{Failure, FailureClass};
@@ -107,4 +109,29 @@ fn removal_takes_what_is_marked_and_says_what_is_left() {
         .prints(&networks, "acme_x_front\n");
     let failure = Failure::from(remove(&script).unwrap_err());
     assert!(failure.advice.contains("network acme_x_front"), "{failure:?}");
+}
+
+#[test]
+fn a_stack_is_compared_with_what_it_must_be() {
+    use freehold_protocol::blueprint::render::ContainerExpectation;
+    let containers = parse_containers(INSPECT).unwrap();
+    let expected = |service: &str| ContainerExpectation {
+        service: service.parse().unwrap(),
+        image: "freehold-sample/backend:1".parse().unwrap(),
+        networks: BTreeSet::from(["acme_recruitiq_internal".to_owned()]),
+        ports: BTreeMap::from([(3000, 3001.try_into().unwrap())]),
+        cap_add: BTreeSet::new(),
+        volumes: BTreeMap::new(),
+        memory_bytes: 0,
+        nano_cpus: 0,
+        pids_limit: 0,
+        read_only: true,
+        labels: BTreeMap::new(),
+    };
+    assert_eq!(compare(&containers[..2], &[expected("backend")]), [""; 0]);
+    let found = compare(&containers, &[expected("backend"), expected("db")]);
+    assert_eq!(found, ["db has no container", "acme_recruitiq-frontend-1 belongs to no service"]);
+    let limited = ContainerExpectation { memory_bytes: 1 << 30, ..expected("backend") };
+    let found = compare(&containers[..1], &[limited]);
+    assert!(found[0].contains("HostConfig.Memory"), "{found:?}");
 }

@@ -1,3 +1,5 @@
+//! Folders and files, with links planted in their way.
+
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Sites as rendered, and placed by a scripted nginx.
+
 use std::path::Path;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Probes against tiny servers.
+
 use std::net::TcpListener;
 
 use super::*;
