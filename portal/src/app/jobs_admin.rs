@@ -1,0 +1,204 @@
+//! What admins do to jobs: cancel, retry, resume, delete.
+
+use freehold_protocol::{
+    failure::{Failure, FailureClass},
+    ids::JobId,
+};
+use serde_json::json;
+
+use super::queue_job::MAX_ATTEMPTS;
+use crate::{
+    api::jobs::MAX_REASON_BYTES,
+    db::{
+        Tx,
+        audit::{self, Entry},
+        job_admin::{self, JobRow},
+        tenants,
+    },
+    domain::{
+        job::JobState,
+        tenant::{TenantStatus, after_job},
+    },
+    error::AppError,
+};
+
+fn record(tx: &Tx<'_>, actor: &str, action: &'static str, job: &JobRow, reason: &str) -> Result<(), AppError> {
+    audit::append(
+        tx,
+        &Entry {
+            actor,
+            action,
+            object_kind: "job",
+            object_id: &job.id.to_string(),
+            detail: json!({ "kind": job.kind.as_str(), "state": job.state.as_str(), "reason": reason }),
+        },
+    )
+}
+
+/// Moves the tenant of a job to where the job's new state puts it.
+fn move_tenant(tx: &Tx<'_>, job: &JobRow, state: JobState) -> Result<(), AppError> {
+    let Some(id) = job.tenant_id else { return Ok(()) };
+    let Some(tenant) = tenants::by_id(tx, id)? else { return Ok(()) };
+    let to = after_job(job.kind, state, tenant.status, tenant.release_deployed.is_some());
+    if to == tenant.status {
+        return Ok(());
+    }
+    tenants::set_status(tx, id, tenant.status, to)
+}
+
+fn wake(tx: &Tx<'_>, job: &JobRow) {
+    if let Some(agent) = job.host_agent {
+        tx.wake(agent);
+    }
+}
+
+/// Somebody wants a job stopped.
+#[derive(Debug)]
+pub struct CancelJob {
+    /// Which.
+    pub id: JobId,
+    /// Why.
+    pub reason: String,
+    /// Who asks.
+    pub actor: String,
+}
+
+impl CancelJob {
+    /// Cancels it at once when no agent has it; else asks its agent to stop and undo. Asking twice
+    /// is harmless.
+    ///
+    /// # Errors
+    /// When it is at rest.
+    pub fn apply(self, tx: &Tx<'_>) -> Result<(), AppError> {
+        if self.reason.len() > MAX_REASON_BYTES || self.reason.chars().any(char::is_control) {
+            return Err(AppError::invalid("/reason", format!("use one line of at most {MAX_REASON_BYTES} bytes")));
+        }
+        let job = job_admin::get(tx, self.id)?;
+        match job.state {
+            JobState::Queued => {
+                let failure = Failure::new(
+                    FailureClass::Cancelled,
+                    format!("cancelled by {} before it was started", self.actor),
+                    format!("queue it again with `freehold job retry {}`", job.id),
+                );
+                job_admin::cancel_queued(tx, job.id, &failure, &self.reason)?;
+                move_tenant(tx, &job, JobState::Cancelled)?;
+            }
+            JobState::Leased | JobState::Running => {
+                job_admin::request_cancel(tx, job.id, job.state, &self.reason)?;
+                wake(tx, &job);
+            }
+            JobState::RollbackFailed => {
+                return Err(at_rest(&job).advice(format!(
+                    "it is stuck: look at its failure, mend the host, then `freehold job resume {}`",
+                    job.id
+                )));
+            }
+            JobState::Succeeded | JobState::Failed | JobState::RolledBack | JobState::Cancelled
+            | JobState::Expired | JobState::Dead => return Err(at_rest(&job)),
+        }
+        record(tx, &self.actor, "job.cancel", &job, &self.reason)
+    }
+}
+
+fn at_rest(job: &JobRow) -> AppError {
+    AppError::conflict("job_at_rest", format!("job {} has come to rest: {}", job.id, job.state))
+}
+
+/// Somebody wants a job at rest done once more.
+#[derive(Debug)]
+pub struct RetryJob {
+    /// Which.
+    pub id: JobId,
+    /// Who asks.
+    pub actor: String,
+}
+
+impl RetryJob {
+    /// Queues it anew with fresh attempts.
+    ///
+    /// # Errors
+    /// When it is not at rest, has succeeded, is stuck, or a newer job has overtaken it.
+    pub fn apply(self, tx: &Tx<'_>) -> Result<(), AppError> {
+        let job = job_admin::get(tx, self.id)?;
+        if !job.state.can_requeue() {
+            let error = AppError::conflict("cannot_retry", format!("job {} is {}", job.id, job.state));
+            return Err(match job.state {
+                JobState::Succeeded => error.advice("queue a new job instead"),
+                JobState::RollbackFailed => error.advice(format!(
+                    "it is stuck: mend the host, then `freehold job resume {}`",
+                    job.id
+                )),
+                _ => error.advice("wait until it has come to rest"),
+            });
+        }
+        if let Some(id) = job.tenant_id {
+            let tenant = tenants::by_id(tx, id)?.filter(|tenant| tenant.status != TenantStatus::Removed);
+            let Some(tenant) = tenant else {
+                return Err(AppError::conflict("tenant_removed", "the job's tenant was removed"));
+            };
+            if let Some(open) = tenant.open_job {
+                return Err(AppError::conflict("tenant_busy", format!("job {open} of the same tenant is not at rest")));
+            }
+            if job_admin::is_overtaken(tx, &job)? {
+                return Err(AppError::conflict("overtaken", format!("a newer job has changed the tenant {} since", tenant.slug))
+                    .advice(format!("queue a new one: `freehold tenant deploy {}`", tenant.slug)));
+            }
+        }
+        job_admin::requeue(tx, &job, MAX_ATTEMPTS)?;
+        move_tenant(tx, &job, JobState::Queued)?;
+        wake(tx, &job);
+        record(tx, &self.actor, "job.retry", &job, "")
+    }
+}
+
+/// Somebody has mended a host and wants a stuck job's undo tried again.
+#[derive(Debug)]
+pub struct ResumeJob {
+    /// Which.
+    pub id: JobId,
+    /// Who asks.
+    pub actor: String,
+}
+
+impl ResumeJob {
+    /// Asks its agent.
+    ///
+    /// # Errors
+    /// When it is not stuck.
+    pub fn apply(self, tx: &Tx<'_>) -> Result<(), AppError> {
+        let job = job_admin::get(tx, self.id)?;
+        if job.state != JobState::RollbackFailed {
+            return Err(AppError::conflict("not_stuck", format!("job {} is {}, not stuck", job.id, job.state))
+                .advice("only a job that is rollback_failed can be resumed"));
+        }
+        job_admin::request_resume(tx, job.id)?;
+        wake(tx, &job);
+        record(tx, &self.actor, "job.resume", &job, "")
+    }
+}
+
+/// Somebody wants a job forgotten.
+#[derive(Debug)]
+pub struct DeleteJob {
+    /// Which.
+    pub id: JobId,
+    /// Who asks.
+    pub actor: String,
+}
+
+impl DeleteJob {
+    /// Deletes it with its events and reports.
+    ///
+    /// # Errors
+    /// When it is not at rest, or stuck.
+    pub fn apply(self, tx: &Tx<'_>) -> Result<(), AppError> {
+        let job = job_admin::get(tx, self.id)?;
+        if !job.state.can_delete() {
+            return Err(AppError::conflict("cannot_delete", format!("job {} is {}", job.id, job.state))
+                .advice("cancel or resume it first; only a job at rest can be deleted"));
+        }
+        job_admin::delete(tx, job.id, job.state)?;
+        record(tx, &self.actor, "job.delete", &job, "")
+    }
+}

@@ -1,0 +1,80 @@
+//! Queuing work for a host.
+
+use freehold_protocol::{
+    ids::{HostId, JobId},
+    job::{DEFAULT_EXPIRY_SECS, JobKind, Work},
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{
+    db::{
+        Tx,
+        audit::{self, Entry},
+        hosts, job_admin,
+    },
+    error::AppError,
+};
+
+/// Attempts that a job gets by itself when a later one may help.
+pub const MAX_ATTEMPTS: u32 = 3;
+
+/// How long a job of a kind may run, in seconds.
+#[must_use]
+pub const fn timeout_secs(kind: JobKind) -> u32 {
+    match kind {
+        // Pulling images over a slow line is most of it.
+        JobKind::DeployTenant => 3600,
+        JobKind::RemoveTenant => 900,
+        JobKind::CheckTenant | JobKind::ProbeHost => 300,
+    }
+}
+
+/// Somebody wants work done on a host.
+#[derive(Debug)]
+pub struct QueueJob {
+    /// The host.
+    pub host: HostId,
+    /// What to do.
+    pub work: Work,
+    /// Who asks.
+    pub actor: String,
+}
+
+impl QueueJob {
+    /// Queues it and wakes the host's agent. A host that has no agent yet gets it once it enrolls.
+    ///
+    /// # Errors
+    /// When there is no such host.
+    pub fn apply(self, tx: &Tx<'_>) -> Result<JobId, AppError> {
+        let host = hosts::get(tx, self.host)?;
+        let id = JobId::from_uuid(Uuid::now_v7());
+        let kind = self.work.kind();
+        job_admin::insert(
+            tx,
+            &job_admin::NewJob {
+                id,
+                host: host.id,
+                work: &self.work,
+                actor: &self.actor,
+                max_attempts: MAX_ATTEMPTS,
+                expiry_secs: DEFAULT_EXPIRY_SECS,
+                timeout_secs: timeout_secs(kind),
+            },
+        )?;
+        audit::append(
+            tx,
+            &Entry {
+                actor: &self.actor,
+                action: "job.queue",
+                object_kind: "job",
+                object_id: &id.to_string(),
+                detail: json!({ "kind": kind.as_str(), "host": host.name, "tenant": self.work.slug() }),
+            },
+        )?;
+        if let Some(agent) = host.agent_id {
+            tx.wake(agent);
+        }
+        Ok(id)
+    }
+}

@@ -1,0 +1,434 @@
+//! What admins want of tenants: create, change, deploy, check, remove, forget, read the password.
+
+use std::collections::BTreeMap;
+
+use freehold_protocol::{
+    ids::{HostId, JobId, TenantId, TenantSlug},
+    job::{Admin, CheckTenant, DataOnRemove, DeployTenant, ReleaseRef, RemoveTenant, Work},
+    secret::Secret,
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{
+    queue_job::QueueJob,
+    tenant_input::{Fields, given},
+};
+use crate::{
+    api::tenants as wire,
+    db::{
+        Read, Tx,
+        audit::{self, Entry},
+        blueprints, hosts,
+        tenants::{self, TenantRow},
+    },
+    domain::tenant::TenantStatus,
+    error::{AppError, Kind},
+    keys::{MasterKey, Place},
+};
+
+/// The tenant with a slug.
+///
+/// # Errors
+/// When there is none.
+pub fn find(read: &Read<'_>, slug: &TenantSlug) -> Result<TenantRow, AppError> {
+    tenants::by_slug(read, slug)?.ok_or_else(|| AppError::not_found("tenant", slug))
+}
+
+fn record(tx: &Tx<'_>, actor: &str, action: &'static str, tenant: &TenantRow, detail: serde_json::Value) -> Result<(), AppError> {
+    audit::append(
+        tx,
+        &Entry { actor, action, object_kind: "tenant", object_id: &tenant.id.to_string(), detail },
+    )
+}
+
+/// Somebody wants a new tenant.
+#[derive(Debug)]
+pub struct CreateTenant {
+    /// As it was written.
+    pub request: wire::CreateTenant,
+    /// Who asks.
+    pub actor: String,
+}
+
+impl CreateTenant {
+    /// Writes it down and, when asked for, queues its deployment.
+    ///
+    /// # Errors
+    /// Every wrong field at once; then a taken name, an unknown host or blueprint, a full host.
+    pub fn apply(self, tx: &Tx<'_>) -> Result<(TenantRow, Option<JobId>), AppError> {
+        let wire::CreateTenant {
+            slug, name, domain, host, blueprint, release, settings, admin_email, admin_name, certificate, deploy,
+        } = self.request;
+        let mut fields = Fields::default();
+        let slug = fields.parse::<TenantSlug>("/slug", &slug);
+        fields.person_text("/name", &name);
+        let domain = fields.parse("/domain", &domain);
+        let host = fields.parse("/host", &host);
+        let blueprint = fields.parse("/blueprint", &blueprint);
+        let admin_email = fields.parse_optional("/adminEmail", admin_email.as_deref());
+        if let Some(admin_name) = &admin_name {
+            fields.person_text("/adminName", admin_name);
+            if admin_email.is_none() {
+                fields.refuse("/adminEmail", "give the address of the person named in adminName");
+            }
+        }
+        let certificate = fields.certificate(certificate.as_ref());
+        fields.done()?;
+        let (slug, domain) = (given(slug)?, given(domain)?);
+        let (host, blueprint) = (given(host)?, given(blueprint)?);
+
+        let host = hosts::by_name(tx, &host)?
+            .ok_or_else(|| AppError::invalid("/host", format!("there is no host {host}; `freehold host list` shows all")))?;
+        let latest = blueprints::latest(tx, &blueprint)?.ok_or_else(|| {
+            AppError::invalid("/blueprint", format!("there is no blueprint {blueprint}; publish it with `freehold blueprint push`"))
+        })?;
+        let number = release.unwrap_or(latest.number);
+        if blueprints::release(tx, &blueprint, number)?.is_none() {
+            return Err(AppError::invalid("/release", format!("{blueprint} has no release {number}; the newest is {}", latest.number)));
+        }
+        let (_, model) = blueprints::content(tx, &blueprint, number)?;
+        let mut fields = Fields::default();
+        fields.settings(&model, &settings);
+        if deploy {
+            fields.required_settings(&model, &settings);
+        }
+        fields.done()?;
+        if let Some(other) = tenants::by_slug(tx, &slug)?.filter(|t| t.status != TenantStatus::Removed) {
+            return Err(AppError::conflict("name_taken", format!("there is already a tenant {}", other.slug))
+                .advice("choose another slug"));
+        }
+        if let Some(other) = tenants::by_domain(tx, &domain)? {
+            return Err(AppError::conflict("domain_taken", format!("the tenant {} has the domain {domain}", other.slug))
+                .advice("choose another domain"));
+        }
+        let there = tenants::count_on_host(tx, host.id)?;
+        if host.tenant_limit.is_some_and(|limit| there >= limit) {
+            return Err(AppError::conflict("host_full", format!("{} has {there} tenants, which is its limit", host.name))
+                .advice("choose another host, or raise the limit with `freehold host set`"));
+        }
+        let id = TenantId::from_uuid(Uuid::now_v7());
+        let tenant = TenantRow {
+            id,
+            slug,
+            name,
+            domain,
+            host_id: host.id,
+            host: host.name,
+            blueprint,
+            release_wanted: number,
+            release_deployed: None,
+            status: TenantStatus::Pending,
+            settings,
+            admin_email,
+            admin_name,
+            onboarded: false,
+            certificate,
+            endpoints: BTreeMap::new(),
+            ports: BTreeMap::new(),
+            health: None,
+            kept_volumes: Vec::new(),
+            credentials_waiting: false,
+            credentials_shown_at: None,
+            open_job: None,
+            generation: 1,
+            created_by: self.actor.clone(),
+            created_at: tx.now(),
+            updated_at: tx.now(),
+            removed_at: None,
+        };
+        tenants::insert(tx, &tenant)?;
+        let detail = json!({ "slug": tenant.slug, "domain": tenant.domain, "host": tenant.host, "release": number });
+        record(tx, &self.actor, "tenant.create", &tenant, detail)?;
+        let job = if deploy {
+            Some(Deploy { slug: tenant.slug.clone(), release: None, actor: self.actor }.apply(tx)?)
+        } else {
+            None
+        };
+        let tenant = tenants::by_id(tx, id)?.ok_or_else(|| AppError::bug("a new tenant is gone"))?;
+        Ok((tenant, job))
+    }
+}
+
+/// Somebody wants to change what is wanted of a tenant.
+#[derive(Debug)]
+pub struct UpdateTenant {
+    /// Which.
+    pub slug: TenantSlug,
+    /// What `If-Match` named.
+    pub generation: Option<u64>,
+    /// As it was written.
+    pub request: wire::UpdateTenant,
+    /// Who asks.
+    pub actor: String,
+}
+
+impl UpdateTenant {
+    /// Changes it. The host sees nothing of it before the next deployment.
+    ///
+    /// # Errors
+    /// Wrong fields, 412, a taken domain, an unknown release, a removed tenant.
+    pub fn apply(self, tx: &Tx<'_>) -> Result<TenantRow, AppError> {
+        let mut tenant = find(tx, &self.slug)?;
+        if tenant.status == TenantStatus::Removed {
+            return Err(removed(&tenant));
+        }
+        crate::http::input::check_generation(self.generation, tenant.generation)?;
+        let request = self.request;
+        let mut fields = Fields::default();
+        if let Some(name) = request.name {
+            fields.person_text("/name", &name);
+            tenant.name = name;
+        }
+        if let Some(domain) = fields.parse_optional("/domain", request.domain.as_deref()) {
+            tenant.domain = domain;
+        }
+        if request.certificate.is_some() {
+            tenant.certificate = fields.certificate(request.certificate.as_ref());
+        }
+        fields.done()?;
+        if let Some(other) = tenants::by_domain(tx, &tenant.domain)?.filter(|other| other.id != tenant.id) {
+            return Err(AppError::conflict("domain_taken", format!("the tenant {} has this domain", other.slug))
+                .advice("choose another domain"));
+        }
+        if let Some(number) = request.release {
+            if blueprints::release(tx, &tenant.blueprint, number)?.is_none() {
+                return Err(AppError::invalid("/release", format!("{} has no release {number}", tenant.blueprint)));
+            }
+            tenant.release_wanted = number;
+        }
+        for (name, value) in request.settings {
+            match value {
+                Some(value) => tenant.settings.insert(name, value),
+                None => tenant.settings.remove(&name),
+            };
+        }
+        let (_, model) = blueprints::content(tx, &tenant.blueprint, tenant.release_wanted)?;
+        let mut fields = Fields::default();
+        fields.settings(&model, &tenant.settings);
+        fields.done()?;
+        tenants::update_wanted(tx, &tenant)?;
+        let names: Vec<&String> = tenant.settings.keys().collect();
+        let detail = json!({ "domain": tenant.domain, "release": tenant.release_wanted, "settings": names });
+        record(tx, &self.actor, "tenant.update", &tenant, detail)?;
+        find(tx, &self.slug)
+    }
+}
+
+fn removed(tenant: &TenantRow) -> AppError {
+    AppError::conflict("tenant_removed", format!("the tenant {} was removed", tenant.slug))
+        .advice("create it again to use the name anew")
+}
+
+/// A tenant has one piece of work at a time.
+fn refuse_if_busy(tenant: &TenantRow) -> Result<(), AppError> {
+    let Some(job) = tenant.open_job else { return Ok(()) };
+    Err(AppError::conflict("tenant_busy", format!("job {job} of the tenant {} is not at rest", tenant.slug))
+        .advice(format!("watch it with `freehold job watch {job}`, or cancel it; when it is stuck, resume it")))
+}
+
+/// Somebody wants a tenant deployed, or brought to another release.
+#[derive(Debug)]
+pub struct Deploy {
+    /// Which.
+    pub slug: TenantSlug,
+    /// The release; the wanted one when absent.
+    pub release: Option<u32>,
+    /// Who asks.
+    pub actor: String,
+}
+
+impl Deploy {
+    /// Queues it.
+    ///
+    /// # Errors
+    /// An unknown release, a missing setting, a tenant that is busy or removed.
+    pub fn apply(self, tx: &Tx<'_>) -> Result<JobId, AppError> {
+        let mut tenant = find(tx, &self.slug)?;
+        let from = tenant.status;
+        match from {
+            TenantStatus::Removed => return Err(removed(&tenant)),
+            TenantStatus::Pending | TenantStatus::Provisioning | TenantStatus::Active
+            | TenantStatus::Suspended | TenantStatus::Failed | TenantStatus::Cancelled
+            | TenantStatus::Removing => refuse_if_busy(&tenant)?,
+        }
+        let number = self.release.unwrap_or(tenant.release_wanted);
+        let release = blueprints::release(tx, &tenant.blueprint, number)?.ok_or_else(|| {
+            AppError::invalid("/release", format!("{} has no release {number}", tenant.blueprint))
+        })?;
+        let (_, model) = blueprints::content(tx, &tenant.blueprint, number)?;
+        let mut fields = Fields::default();
+        fields.settings(&model, &tenant.settings);
+        fields.required_settings(&model, &tenant.settings);
+        fields.done()?;
+        if tenant.release_wanted != number {
+            tenant.release_wanted = number;
+            tenants::update_wanted(tx, &tenant)?;
+        }
+        let admin = match (&tenant.admin_email, tenant.onboarded) {
+            (Some(email), false) => Some(Admin {
+                email: email.clone(),
+                name: tenant.admin_name.clone().unwrap_or_else(|| email.as_str().to_owned()),
+            }),
+            _ => None,
+        };
+        let work = Work::DeployTenant(Box::new(DeployTenant {
+            tenant: tenant.id,
+            slug: tenant.slug.clone(),
+            name: tenant.name.clone(),
+            domain: tenant.domain.clone(),
+            release: ReleaseRef { blueprint: tenant.blueprint.clone(), number, digest: release.digest },
+            blueprint: model,
+            settings: tenant.settings.clone(),
+            admin,
+            certificate: tenant.certificate.clone(),
+        }));
+        tenants::set_status(tx, tenant.id, from, TenantStatus::Provisioning)?;
+        queue(tx, tenant.host_id, work, self.actor)
+    }
+}
+
+/// Somebody wants to know how a tenant is.
+#[derive(Debug)]
+pub struct Check {
+    /// Which.
+    pub slug: TenantSlug,
+    /// Who asks.
+    pub actor: String,
+}
+
+impl Check {
+    /// Queues it.
+    ///
+    /// # Errors
+    /// A tenant that was never deployed, is busy or removed.
+    pub fn apply(self, tx: &Tx<'_>) -> Result<JobId, AppError> {
+        let tenant = find(tx, &self.slug)?;
+        refuse_if_busy(&tenant)?;
+        if tenant.release_deployed.is_none() {
+            return Err(AppError::conflict("not_deployed", format!("the tenant {} is not deployed", tenant.slug))
+                .advice(format!("deploy it with `freehold tenant deploy {}`", tenant.slug)));
+        }
+        let work = Work::CheckTenant(CheckTenant { tenant: tenant.id, slug: tenant.slug.clone() });
+        queue(tx, tenant.host_id, work, self.actor)
+    }
+}
+
+/// Somebody wants a tenant off its host.
+#[derive(Debug)]
+pub struct Remove {
+    /// Which.
+    pub slug: TenantSlug,
+    /// As it was written.
+    pub request: wire::RemoveTenant,
+    /// Who asks.
+    pub actor: String,
+}
+
+impl Remove {
+    /// Queues it.
+    ///
+    /// # Errors
+    /// Wrong fields; a tenant that was never deployed, is busy or removed.
+    pub fn apply(self, tx: &Tx<'_>) -> Result<JobId, AppError> {
+        let data = match self.request.data.as_str() {
+            "keep" => DataOnRemove::Keep,
+            "delete" => DataOnRemove::Delete,
+            _ => return Err(AppError::invalid("/data", "say keep (volumes and secrets stay on the host) or delete (they are gone for good)")),
+        };
+        if data == DataOnRemove::Delete && self.request.confirm.as_deref() != Some(self.slug.as_str()) {
+            return Err(AppError::invalid("/confirm", format!("repeat the slug ({}) to delete the tenant's data for good", self.slug)));
+        }
+        let tenant = find(tx, &self.slug)?;
+        let from = tenant.status;
+        match from {
+            TenantStatus::Removed => return Err(removed(&tenant)),
+            TenantStatus::Pending => {
+                return Err(AppError::conflict("not_deployed", format!("the tenant {} was never deployed", tenant.slug))
+                    .advice("delete it instead: there is nothing on the host"));
+            }
+            TenantStatus::Provisioning | TenantStatus::Active | TenantStatus::Suspended
+            | TenantStatus::Failed | TenantStatus::Cancelled | TenantStatus::Removing => refuse_if_busy(&tenant)?,
+        }
+        tenants::set_status(tx, tenant.id, from, TenantStatus::Removing)?;
+        let work = Work::RemoveTenant(RemoveTenant { tenant: tenant.id, slug: tenant.slug, data });
+        queue(tx, tenant.host_id, work, self.actor)
+    }
+}
+
+fn queue(tx: &Tx<'_>, host: HostId, work: Work, actor: String) -> Result<JobId, AppError> {
+    QueueJob { host, work, actor }.apply(tx)
+}
+
+/// Somebody wants a tenant forgotten of which nothing runs.
+#[derive(Debug)]
+pub struct Forget {
+    /// Which.
+    pub slug: TenantSlug,
+    /// What `If-Match` named.
+    pub generation: Option<u64>,
+    /// Who asks.
+    pub actor: String,
+}
+
+impl Forget {
+    /// Deletes the row and its jobs at rest; the audit log keeps what was done.
+    ///
+    /// # Errors
+    /// 412, or a tenant that may be on its host.
+    pub fn apply(self, tx: &Tx<'_>) -> Result<(), AppError> {
+        let tenant = find(tx, &self.slug)?;
+        crate::http::input::check_generation(self.generation, tenant.generation)?;
+        refuse_if_busy(&tenant)?;
+        match tenant.status {
+            TenantStatus::Pending | TenantStatus::Removed => {}
+            // Rolled back before it was ever up: the host holds nothing of it.
+            TenantStatus::Failed | TenantStatus::Cancelled if tenant.release_deployed.is_none() => {}
+            TenantStatus::Provisioning | TenantStatus::Active | TenantStatus::Suspended
+            | TenantStatus::Failed | TenantStatus::Cancelled | TenantStatus::Removing => {
+                return Err(AppError::conflict("tenant_deployed", format!("the tenant {} may be on its host", tenant.slug))
+                    .advice(format!("remove it first: `freehold tenant remove {}`", tenant.slug)));
+            }
+        }
+        tenants::delete(tx, tenant.id, tenant.status)?;
+        record(tx, &self.actor, "tenant.delete", &tenant, json!({ "slug": tenant.slug }))
+    }
+}
+
+/// Somebody wants to read the first admin's temporary password.
+#[derive(Debug)]
+pub struct RevealCredentials {
+    /// Of which tenant.
+    pub slug: TenantSlug,
+    /// Who asks.
+    pub actor: String,
+}
+
+impl RevealCredentials {
+    /// Opens it, erases it and writes down who has seen it, all in one transaction.
+    ///
+    /// # Errors
+    /// `credentials_shown` (410) the second time; 404 when there never was one.
+    pub fn apply(self, tx: &Tx<'_>, master: &MasterKey) -> Result<(TenantRow, Secret), AppError> {
+        let tenant = find(tx, &self.slug)?;
+        let Some(sealed) = tenants::credentials(tx, tenant.id)? else {
+            if let Some(at) = tenant.credentials_shown_at {
+                return Err(AppError::new(Kind::Gone, "credentials_shown", format!("the temporary password was shown already, at {at}, and is erased"))
+                    .advice("use the app's own password reset; the audit log says who has seen it"));
+            }
+            return Err(AppError::new(Kind::NotFound, "no_credentials", format!("there is no temporary password of {}", tenant.slug))
+                .advice("it comes with the first deployment of a tenant that has an adminEmail and whose blueprint has an onboard hook"));
+        };
+        let id = tenant.id.to_string();
+        let password = master.open(&credentials_place(&id), &sealed)?;
+        tenants::erase_credentials(tx, tenant.id)?;
+        record(tx, &self.actor, "tenant.credentials_shown", &tenant, json!({ "slug": tenant.slug }))?;
+        Ok((tenant, password))
+    }
+}
+
+/// Where a tenant's temporary password stands, for the master key. Who writes it uses the same.
+#[must_use]
+pub const fn credentials_place(tenant_id: &str) -> Place<'_> {
+    Place { table: "tenants", column: "credentials_sealed", row: tenant_id, tenant: tenant_id, version: 1 }
+}

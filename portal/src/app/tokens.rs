@@ -1,0 +1,174 @@
+//! API tokens: minted, found again by keyed hash, revoked.
+
+use freehold_protocol::{ids::TokenId, secret::Secret, time::Timestamp};
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::json;
+use sha2::Sha256;
+use uuid::Uuid;
+
+use super::role::Role;
+use crate::{
+    api::tokens::{MAX_TOKEN_DAYS, MAX_TOKEN_NAME_CHARS},
+    db::{
+        Tx,
+        audit::{self, Entry},
+        tokens::{self, TokenRow},
+    },
+    error::AppError,
+    keys::{MasterKey, mint},
+};
+
+/// What every API token starts with.
+pub const PREFIX: &str = "fhk";
+/// Name of the token that the first start prints.
+pub const FIRST_OWNER: &str = "first-owner";
+
+/// The keyed hash under which a token is stored. Keyed, so that somebody who can write to the
+/// database still cannot mint a token.
+#[must_use]
+pub fn hash(master: &MasterKey, token: &str) -> String {
+    let key = master.subkey("freehold/v1/api-token-hmac");
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_slice()).expect("HMAC takes any length");
+    mac.update(token.as_bytes());
+    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether a text has a token's shape and checksum; if not, the database need not be asked.
+#[must_use]
+pub fn is_well_formed(text: &str) -> bool {
+    mint::is_token(PREFIX, text)
+}
+
+/// Somebody wants a new token.
+#[derive(Debug)]
+pub struct MintToken {
+    /// What it is for.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// Days until it expires.
+    pub expires_in_days: Option<u32>,
+    /// Who asks.
+    pub actor: String,
+}
+
+impl MintToken {
+    /// Mints it. The secret is not stored anywhere.
+    ///
+    /// # Errors
+    /// Wrong fields, or `name_taken`.
+    pub fn apply(self, tx: &Tx<'_>, master: &MasterKey) -> Result<(TokenRow, Secret), AppError> {
+        check_name(&self.name)?;
+        if let Some(days) = self.expires_in_days
+            && !(1..=MAX_TOKEN_DAYS).contains(&days)
+        {
+            return Err(AppError::invalid(
+                "/expiresInDays",
+                format!("use 1 to {MAX_TOKEN_DAYS} days, or leave it out for a token that does not expire"),
+            ));
+        }
+        let secret = mint::token(PREFIX)?;
+        let text = secret.expose();
+        let token = TokenRow {
+            id: TokenId::from_uuid(Uuid::now_v7()),
+            name: self.name,
+            role: self.role,
+            hash: hash(master, text),
+            prefix: text.chars().take(PREFIX.len() + 5).collect(),
+            last4: text[text.len() - 4..].to_owned(),
+            created_by: self.actor,
+            created_at: tx.now(),
+            expires_at: self.expires_in_days.map(|days| tx.now().plus_secs(i64::from(days) * 86_400)),
+            last_used_at: None,
+            revoked_at: None,
+        };
+        tokens::insert(tx, &token)?;
+        audit::append(
+            tx,
+            &Entry {
+                actor: &token.created_by,
+                action: "token.create",
+                object_kind: "token",
+                object_id: &token.id.to_string(),
+                detail: json!({ "name": token.name, "role": token.role.as_str(), "expiresAt": token.expires_at }),
+            },
+        )?;
+        Ok((token, secret))
+    }
+}
+
+fn check_name(name: &str) -> Result<(), AppError> {
+    let ok = (1..=MAX_TOKEN_NAME_CHARS).contains(&name.chars().count())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.@".contains(&b));
+    if ok {
+        return Ok(());
+    }
+    Err(AppError::invalid(
+        "/name",
+        format!("use 1 to {MAX_TOKEN_NAME_CHARS} of letters, digits and - _ . @, for example ci or anna@example.com"),
+    ))
+}
+
+/// Somebody wants a token to end.
+#[derive(Debug)]
+pub struct RevokeToken {
+    /// The token.
+    pub id: TokenId,
+    /// Who asks.
+    pub actor: String,
+}
+
+impl RevokeToken {
+    /// Revokes it. Revoking a revoked token changes nothing.
+    ///
+    /// # Errors
+    /// `last_owner`: nobody could manage the portal any more.
+    pub fn apply(self, tx: &Tx<'_>) -> Result<(), AppError> {
+        let token = tokens::by_id(tx, self.id)?
+            .ok_or_else(|| AppError::not_found("token", self.id))?;
+        if token.revoked_at.is_some() {
+            return Ok(());
+        }
+        if token.role == Role::Owner && is_valid(&token, tx.now()) && tokens::other_owners(tx, token.id)? == 0 {
+            return Err(AppError::conflict(
+                "last_owner",
+                "this is the last valid token with the role owner",
+            )
+            .advice("create another owner token first"));
+        }
+        tokens::revoke(tx, token.id)?;
+        audit::append(
+            tx,
+            &Entry {
+                actor: &self.actor,
+                action: "token.revoke",
+                object_kind: "token",
+                object_id: &token.id.to_string(),
+                detail: json!({ "name": token.name }),
+            },
+        )
+    }
+}
+
+/// Whether a token is neither revoked nor expired.
+#[must_use]
+pub fn is_valid(token: &TokenRow, now: Timestamp) -> bool {
+    token.revoked_at.is_none() && token.expires_at.is_none_or(|end| now < end)
+}
+
+/// Mints the first owner's token when there has never been any token.
+///
+/// # Errors
+/// When the database fails.
+pub fn create_first_owner(tx: &Tx<'_>, master: &MasterKey) -> Result<Option<Secret>, AppError> {
+    if tokens::any(tx)? {
+        return Ok(None);
+    }
+    let mint = MintToken {
+        name: FIRST_OWNER.to_owned(),
+        role: Role::Owner,
+        expires_in_days: None,
+        actor: "system".to_owned(),
+    };
+    mint.apply(tx, master).map(|(_, secret)| Some(secret))
+}

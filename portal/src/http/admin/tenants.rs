@@ -1,0 +1,146 @@
+//! `/api/v1/tenants`
+
+use freehold_protocol::ids::TenantSlug;
+
+use super::Context;
+use crate::{
+    api::{
+        Page, paths,
+        tenants::{
+            CreateTenant, Credentials, DeployTenant, RemoveTenant, TenantCreated, TenantView,
+            UpdateTenant,
+        },
+    },
+    app::tenants as app,
+    db::{
+        Read,
+        tenants::{self, TenantRow},
+    },
+    error::AppError,
+    http::{
+        input::{self, Query},
+        respond::Answer,
+    },
+};
+
+fn view(row: TenantRow) -> TenantView {
+    let credentials = if row.credentials_waiting {
+        "waiting"
+    } else if row.credentials_shown_at.is_some() {
+        "shown"
+    } else {
+        "none"
+    };
+    TenantView {
+        id: row.id,
+        slug: row.slug,
+        name: row.name,
+        domain: row.domain,
+        host: row.host,
+        blueprint: row.blueprint,
+        release_wanted: row.release_wanted,
+        release_deployed: row.release_deployed,
+        status: row.status.as_str().to_owned(),
+        settings: row.settings,
+        admin_email: row.admin_email,
+        admin_name: row.admin_name,
+        onboarded: row.onboarded,
+        certificate: row.certificate,
+        endpoints: row.endpoints,
+        ports: row.ports,
+        health: row.health,
+        kept_volumes: row.kept_volumes,
+        credentials: credentials.to_owned(),
+        open_job: row.open_job,
+        generation: row.generation,
+        created_by: row.created_by,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        removed_at: row.removed_at,
+    }
+}
+
+fn answer(row: TenantRow) -> Result<Answer, AppError> {
+    let generation = row.generation;
+    Ok(Answer::ok(&view(row))?.generation(generation))
+}
+
+pub(super) fn list(ctx: &Context<'_>) -> Result<Answer, AppError> {
+    let known = ["limit", "cursor", "status", "host", "blueprint"];
+    let query = Query::parse(&ctx.request.head, &known)?;
+    let (limit, after) = (query.limit()?, query.after("tenants")?);
+    let filter = tenants::Filter {
+        status: query.parsed("status")?,
+        host: query.parsed("host")?,
+        blueprint: query.parsed("blueprint")?,
+    };
+    let page = ctx.db.read(|read: &Read<'_>| {
+        let mut rows = tenants::list(read, &filter, &after, limit + 1)?;
+        let next = input::next_page(&mut rows, limit, "tenants", |row| row.id.to_string());
+        Ok(Page { items: rows.into_iter().map(view).collect(), next })
+    })?;
+    Answer::ok(&page)
+}
+
+pub(super) fn create(ctx: &Context<'_>) -> Result<Answer, AppError> {
+    let request: CreateTenant = input::body(ctx.request)?;
+    let actor = ctx.actor();
+    ctx.create(move |tx| {
+        let (tenant, job) = app::CreateTenant { request, actor }.apply(tx)?;
+        let (path, generation) = (paths::tenant(&tenant.slug), tenant.generation);
+        let created = TenantCreated { tenant: view(tenant), job };
+        Ok(Answer::json(201, &created)?.location(path).generation(generation))
+    })
+}
+
+pub(super) fn get(ctx: &Context<'_>, slug: &TenantSlug) -> Result<Answer, AppError> {
+    answer(ctx.db.read(|read| app::find(read, slug))?)
+}
+
+pub(super) fn update(ctx: &Context<'_>, slug: TenantSlug) -> Result<Answer, AppError> {
+    let generation = input::if_match(&ctx.request.head)?;
+    let request: UpdateTenant = input::body(ctx.request)?;
+    let update = app::UpdateTenant { slug, generation, request, actor: ctx.actor() };
+    answer(ctx.db.write(move |tx| update.apply(tx))?)
+}
+
+pub(super) fn delete(ctx: &Context<'_>, slug: TenantSlug) -> Result<Answer, AppError> {
+    let generation = match ctx.request.head.get("if-match") {
+        Some(_) => input::if_match(&ctx.request.head)?,
+        None => None,
+    };
+    let forget = app::Forget { slug, generation, actor: ctx.actor() };
+    ctx.db.write(move |tx| forget.apply(tx))?;
+    Ok(Answer::no_content())
+}
+
+pub(super) fn deploy(ctx: &Context<'_>, slug: TenantSlug) -> Result<Answer, AppError> {
+    let DeployTenant { release } = input::body_or_default(ctx.request)?;
+    let deploy = app::Deploy { slug, release, actor: ctx.actor() };
+    ctx.create(move |tx| super::jobs::accepted(tx, deploy.apply(tx)?))
+}
+
+pub(super) fn remove(ctx: &Context<'_>, slug: TenantSlug) -> Result<Answer, AppError> {
+    let request: RemoveTenant = input::body(ctx.request)?;
+    let remove = app::Remove { slug, request, actor: ctx.actor() };
+    ctx.create(move |tx| super::jobs::accepted(tx, remove.apply(tx)?))
+}
+
+pub(super) fn check(ctx: &Context<'_>, slug: TenantSlug) -> Result<Answer, AppError> {
+    input::no_body(ctx.request)?;
+    let check = app::Check { slug, actor: ctx.actor() };
+    ctx.create(move |tx| super::jobs::accepted(tx, check.apply(tx)?))
+}
+
+pub(super) fn credentials(ctx: &Context<'_>, slug: TenantSlug) -> Result<Answer, AppError> {
+    input::no_body(ctx.request)?;
+    let reveal = app::RevealCredentials { slug, actor: ctx.actor() };
+    let keys = ctx.keys.clone();
+    let (tenant, password) = ctx.db.write(move |tx| reveal.apply(tx, keys.master()))?;
+    let credentials = Credentials {
+        url: format!("https://{}/", tenant.domain),
+        email: tenant.admin_email,
+        password: password.expose().to_owned(),
+    };
+    Ok(Answer::ok(&credentials)?.secret())
+}
