@@ -29,6 +29,10 @@ pub enum Kind {
     PreconditionRequired,
     /// The body is too large.
     TooLarge,
+    /// The address has other methods.
+    MethodNotAllowed,
+    /// The body is of a media type that is not taken here.
+    UnsupportedMedia,
     /// The request reads well, but single fields are wrong.
     Invalid,
     /// Too many requests.

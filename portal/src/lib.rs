@@ -3,6 +3,7 @@
 //! Layers look inward: `http` and `cli` → `app` → `domain` and `db` → `freehold_protocol`.
 
 pub mod api;
+pub mod app;
 pub mod blueprint;
 pub mod clock;
 pub mod config;

@@ -55,7 +55,10 @@ impl PublishRelease {
             .map(|name| name.parse().map_err(|error| AppError::invalid_id("/name", &error)))
             .transpose()?;
         if note.len() > MAX_NOTE_BYTES || note.chars().any(|c| c.is_control() && c != '\n') {
-            return Err(AppError::invalid("/note", format!("use at most {MAX_NOTE_BYTES} bytes of text")));
+            return Err(AppError::invalid(
+                "/note",
+                format!("use at most {MAX_NOTE_BYTES} bytes of text"),
+            ));
         }
         let model = blueprint::read(&source, "compose.yaml").map_err(|problems| {
             let count = problems.len();
@@ -77,7 +80,10 @@ impl PublishRelease {
         {
             return Err(AppError::invalid(
                 "/name",
-                format!("the request says {wanted}, but the file is the blueprint {}: correct one of them", model.product),
+                format!(
+                    "the request says {wanted}, but the file is the blueprint {}: correct one of them",
+                    model.product
+                ),
             ));
         }
         Ok(Self { name: model.product.clone(), source, model, note, actor })

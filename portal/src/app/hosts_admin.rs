@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use freehold_protocol::{
+    dsse::Verified,
     enroll::EnrollmentToken,
     ids::{HostId, HostName, JobId, TokenId},
     job::{Job, ProbeHost, Work},
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
+    check_generation,
     queue_job::QueueJob,
     tenant_input::{Fields, given},
 };
@@ -25,7 +27,6 @@ use crate::{
         hosts::{self, HostRow, HostState},
     },
     error::AppError,
-    http::input::check_generation,
     keys::{MasterKey, Place, PortalKeys, mint},
 };
 
@@ -37,7 +38,13 @@ pub fn find(read: &Read<'_>, name: &HostName) -> Result<HostRow, AppError> {
     hosts::by_name(read, name)?.ok_or_else(|| AppError::not_found("host", name))
 }
 
-fn record(tx: &Tx<'_>, actor: &str, action: &'static str, host: &HostRow, mut detail: Value) -> Result<(), AppError> {
+fn record(
+    tx: &Tx<'_>,
+    actor: &str,
+    action: &'static str,
+    host: &HostRow,
+    mut detail: Value,
+) -> Result<(), AppError> {
     detail["name"] = json!(host.name);
     audit::append(
         tx,
@@ -52,7 +59,9 @@ fn check_labels(fields: &mut Fields, labels: &BTreeMap<String, String>) {
     for (key, value) in labels {
         let pointer = format!("/labels/{}", key.replace('~', "~0").replace('/', "~1"));
         let key_ok = (1..=63).contains(&key.len())
-            && key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._/-".contains(&b));
+            && key
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._/-".contains(&b));
         if !key_ok {
             fields.refuse(pointer, "a label's key is 1 to 63 of a-z, 0-9 and . _ / -");
         } else if value.len() > 128 || value.chars().any(char::is_control) {
@@ -141,7 +150,13 @@ impl UpdateHost {
             host.tenant_limit = (limit > 0).then_some(limit);
         }
         hosts::update(tx, &host)?;
-        record(tx, &self.actor, "host.update", &host, json!({ "labels": host.labels, "tenantLimit": host.tenant_limit }))?;
+        record(
+            tx,
+            &self.actor,
+            "host.update",
+            &host,
+            json!({ "labels": host.labels, "tenantLimit": host.tenant_limit }),
+        )?;
         find(tx, &self.name)
     }
 }
@@ -208,11 +223,18 @@ impl MintEnrollmentToken {
     ///
     /// # Errors
     /// A wrong lifetime, or no such host.
-    pub fn apply(self, tx: &Tx<'_>, keys: &PortalKeys) -> Result<(TokenId, Secret, Timestamp), AppError> {
+    pub fn apply(
+        self,
+        tx: &Tx<'_>,
+        keys: &PortalKeys,
+    ) -> Result<(TokenId, Secret, Timestamp), AppError> {
         let host = find(tx, &self.name)?;
         let minutes = self.ttl_minutes.unwrap_or(wire::DEFAULT_ENROLLMENT_TTL_MINUTES);
         if !(1..=wire::MAX_ENROLLMENT_TTL_MINUTES).contains(&minutes) {
-            return Err(AppError::invalid("/ttlMinutes", format!("use 1 to {} minutes", wire::MAX_ENROLLMENT_TTL_MINUTES)));
+            return Err(AppError::invalid(
+                "/ttlMinutes",
+                format!("use 1 to {} minutes", wire::MAX_ENROLLMENT_TTL_MINUTES),
+            ));
         }
         let id = TokenId::from_uuid(Uuid::now_v7());
         let expires_at = tx.now().plus_secs(i64::from(minutes) * 60);
@@ -220,7 +242,13 @@ impl MintEnrollmentToken {
         let id_text = id.to_string();
         let sealed = keys.master().seal(&enrollment_place(&id_text), &secret)?;
         enrollments::insert(tx, id, host.id, &sealed, &self.actor, expires_at)?;
-        record(tx, &self.actor, "host.enrollment_token", &host, json!({ "tokenId": id, "expiresAt": expires_at }))?;
+        record(
+            tx,
+            &self.actor,
+            "host.enrollment_token",
+            &host,
+            json!({ "tokenId": id, "expiresAt": expires_at }),
+        )?;
         let trust = keys
             .trust_envelope()
             .payload_digest()
@@ -240,7 +268,11 @@ pub const fn enrollment_place(token_id: &str) -> Place<'_> {
 ///
 /// # Errors
 /// When it does not open.
-pub fn open_enrollment(master: &MasterKey, token_id: TokenId, sealed: &[u8]) -> Result<Secret, AppError> {
+pub fn open_enrollment(
+    master: &MasterKey,
+    token_id: TokenId,
+    sealed: &[u8],
+) -> Result<Secret, AppError> {
     Ok(master.open(&enrollment_place(&token_id.to_string()), sealed)?)
 }
 
@@ -263,32 +295,38 @@ impl ResumeHost {
         let agent = match (host.state, host.agent_id) {
             (HostState::Conflict, Some(agent)) => hosts::agent(tx, agent)?,
             _ => {
-                return Err(AppError::conflict("no_conflict", format!("{} is {}, not in conflict", host.name, host.state))
-                    .advice("there is nothing to resume"));
+                return Err(AppError::conflict(
+                    "no_conflict",
+                    format!("{} is {}, not in conflict", host.name, host.state),
+                )
+                .advice("there is nothing to resume"));
             }
         };
         let (Some(head), Some(proof)) = (agent.conflict_head, &agent.conflict_proof) else {
-            return Err(AppError::conflict("not_proven", "the agent has not shown the portal's signature for its last job yet")
-                .advice("wait for its next poll; if it cannot show it, enroll the host anew"));
+            return Err(AppError::conflict(
+                "not_proven",
+                "the agent has not shown the portal's signature for its last job yet",
+            )
+            .advice("wait for its next poll; if it cannot show it, enroll the host anew"));
         };
         let ours = proof
             .open::<Job>(&keys.job_keys_of(head.epoch), 1)
             .ok()
-            .filter(|job| job.agent_id == agent.id && job.epoch == head.epoch && job.seq == head.seq);
+            .map(Verified::into_inner)
+            .filter(|job| {
+                job.agent_id == agent.id && job.epoch == head.epoch && job.seq == head.seq
+            });
         if ours.is_none() || proof.payload_digest().ok() != Some(head.hash) {
-            return Err(AppError::conflict("not_proven", "what the agent showed is not a job that this portal has signed for it")
-                .advice("look at the host: it may have been tampered with; enroll it anew"));
+            return Err(AppError::conflict(
+                "not_proven",
+                "what the agent showed is not a job that this portal has signed for it",
+            )
+            .advice("look at the host: it may have been tampered with; enroll it anew"));
         }
         hosts::move_head(tx, agent.id, agent.head, head)?;
         hosts::clear_conflict(tx, agent.id)?;
         hosts::set_state(tx, host.id, HostState::Conflict, HostState::Enrolled)?;
-        record(
-            tx,
-            &self.actor,
-            "host.resume",
-            &host,
-            json!({ "from": agent.head, "to": head }),
-        )?;
+        record(tx, &self.actor, "host.resume", &host, json!({ "from": agent.head, "to": head }))?;
         tx.wake(agent.id);
         find(tx, &self.name)
     }
@@ -311,8 +349,14 @@ impl Probe {
     pub fn apply(self, tx: &Tx<'_>) -> Result<JobId, AppError> {
         let host = find(tx, &self.name)?;
         if host.agent_id.is_none() {
-            return Err(AppError::conflict("not_enrolled", format!("no agent has enrolled on {}", host.name))
-                .advice(format!("make a token with `freehold host token {}` and run `freehold-agent enroll` there", host.name)));
+            return Err(AppError::conflict(
+                "not_enrolled",
+                format!("no agent has enrolled on {}", host.name),
+            )
+            .advice(format!(
+                "make a token with `freehold host token {}` and run `freehold-agent enroll` there",
+                host.name
+            )));
         }
         QueueJob { host: host.id, work: Work::ProbeHost(ProbeHost {}), actor: self.actor }.apply(tx)
     }
@@ -339,8 +383,11 @@ impl DeleteHost {
         check_generation(self.generation, host.generation)?;
         let tenants = crate::db::tenants::count_on_host(tx, host.id)?;
         if tenants > 0 {
-            return Err(AppError::conflict("host_in_use", format!("{tenants} tenants are on {}", host.name))
-                .advice(format!("remove them first: `freehold tenant list --host {}`", host.name)));
+            return Err(AppError::conflict(
+                "host_in_use",
+                format!("{tenants} tenants are on {}", host.name),
+            )
+            .advice(format!("remove them first: `freehold tenant list --host {}`", host.name)));
         }
         hosts::delete(tx, host.id)?;
         record(tx, &self.actor, "host.delete", &host, json!({}))

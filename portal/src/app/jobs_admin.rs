@@ -12,7 +12,8 @@ use crate::{
     db::{
         Tx,
         audit::{self, Entry},
-        job_admin::{self, JobRow},
+        deployments, hosts, job_views,
+        jobs::{self, JobRow, Rest},
         tenants,
     },
     domain::{
@@ -22,7 +23,16 @@ use crate::{
     error::AppError,
 };
 
-fn record(tx: &Tx<'_>, actor: &str, action: &'static str, job: &JobRow, reason: &str) -> Result<(), AppError> {
+/// How long a resumed job's agent has to come and fetch the order, in seconds.
+const RESUME_LEASE_SECS: i64 = 300;
+
+fn record(
+    tx: &Tx<'_>,
+    actor: &str,
+    action: &'static str,
+    job: &JobRow,
+    reason: &str,
+) -> Result<(), AppError> {
     audit::append(
         tx,
         &Entry {
@@ -38,18 +48,16 @@ fn record(tx: &Tx<'_>, actor: &str, action: &'static str, job: &JobRow, reason: 
 /// Moves the tenant of a job to where the job's new state puts it.
 fn move_tenant(tx: &Tx<'_>, job: &JobRow, state: JobState) -> Result<(), AppError> {
     let Some(id) = job.tenant_id else { return Ok(()) };
-    let Some(tenant) = tenants::by_id(tx, id)? else { return Ok(()) };
-    let to = after_job(job.kind, state, tenant.status, tenant.release_deployed.is_some());
-    if to == tenant.status {
-        return Ok(());
-    }
-    tenants::set_status(tx, id, tenant.status, to)
+    let Some(standing) = deployments::standing(tx, id)? else { return Ok(()) };
+    let to = after_job(job.kind, state, standing.status, standing.release_deployed.is_some());
+    deployments::set_status(tx, id, standing.status, to)
 }
 
-fn wake(tx: &Tx<'_>, job: &JobRow) {
-    if let Some(agent) = job.host_agent {
+fn wake(tx: &Tx<'_>, job: &JobRow) -> Result<(), AppError> {
+    if let Some(agent) = hosts::get(tx, job.host_id)?.agent_id {
         tx.wake(agent);
     }
+    Ok(())
 }
 
 /// Somebody wants a job stopped.
@@ -71,22 +79,31 @@ impl CancelJob {
     /// When it is at rest.
     pub fn apply(self, tx: &Tx<'_>) -> Result<(), AppError> {
         if self.reason.len() > MAX_REASON_BYTES || self.reason.chars().any(char::is_control) {
-            return Err(AppError::invalid("/reason", format!("use one line of at most {MAX_REASON_BYTES} bytes")));
+            return Err(AppError::invalid(
+                "/reason",
+                format!("use one line of at most {MAX_REASON_BYTES} bytes"),
+            ));
         }
-        let job = job_admin::get(tx, self.id)?;
+        let job = jobs::get(tx, self.id)?;
         match job.state {
             JobState::Queued => {
                 let failure = Failure::new(
                     FailureClass::Cancelled,
-                    format!("cancelled by {} before it was started", self.actor),
+                    cancelled_because(&self.actor, &self.reason),
                     format!("queue it again with `freehold job retry {}`", job.id),
                 );
-                job_admin::cancel_queued(tx, job.id, &failure, &self.reason)?;
+                let rest = Rest {
+                    state: JobState::Cancelled,
+                    failure: Some(&failure),
+                    result: None,
+                    started_at: None,
+                };
+                jobs::rest(tx, &job, &rest)?;
                 move_tenant(tx, &job, JobState::Cancelled)?;
             }
             JobState::Leased | JobState::Running => {
-                job_admin::request_cancel(tx, job.id, job.state, &self.reason)?;
-                wake(tx, &job);
+                jobs::request_cancel(tx, &job, &self.reason)?;
+                wake(tx, &job)?;
             }
             JobState::RollbackFailed => {
                 return Err(at_rest(&job).advice(format!(
@@ -94,11 +111,20 @@ impl CancelJob {
                     job.id
                 )));
             }
-            JobState::Succeeded | JobState::Failed | JobState::RolledBack | JobState::Cancelled
-            | JobState::Expired | JobState::Dead => return Err(at_rest(&job)),
+            JobState::Succeeded
+            | JobState::Failed
+            | JobState::RolledBack
+            | JobState::Cancelled
+            | JobState::Expired
+            | JobState::Dead => return Err(at_rest(&job)),
         }
         record(tx, &self.actor, "job.cancel", &job, &self.reason)
     }
+}
+
+fn cancelled_because(actor: &str, reason: &str) -> String {
+    let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    format!("cancelled by {actor} before it was started{because}")
 }
 
 fn at_rest(job: &JobRow) -> AppError {
@@ -120,9 +146,10 @@ impl RetryJob {
     /// # Errors
     /// When it is not at rest, has succeeded, is stuck, or a newer job has overtaken it.
     pub fn apply(self, tx: &Tx<'_>) -> Result<(), AppError> {
-        let job = job_admin::get(tx, self.id)?;
+        let job = jobs::get(tx, self.id)?;
         if !job.state.can_requeue() {
-            let error = AppError::conflict("cannot_retry", format!("job {} is {}", job.id, job.state));
+            let error =
+                AppError::conflict("cannot_retry", format!("job {} is {}", job.id, job.state));
             return Err(match job.state {
                 JobState::Succeeded => error.advice("queue a new job instead"),
                 JobState::RollbackFailed => error.advice(format!(
@@ -133,21 +160,29 @@ impl RetryJob {
             });
         }
         if let Some(id) = job.tenant_id {
-            let tenant = tenants::by_id(tx, id)?.filter(|tenant| tenant.status != TenantStatus::Removed);
+            let tenant =
+                tenants::by_id(tx, id)?.filter(|tenant| tenant.status != TenantStatus::Removed);
             let Some(tenant) = tenant else {
                 return Err(AppError::conflict("tenant_removed", "the job's tenant was removed"));
             };
             if let Some(open) = tenant.open_job {
-                return Err(AppError::conflict("tenant_busy", format!("job {open} of the same tenant is not at rest")));
+                return Err(AppError::conflict(
+                    "tenant_busy",
+                    format!("job {open} of the same tenant is not at rest"),
+                ));
             }
-            if job_admin::is_overtaken(tx, &job)? {
-                return Err(AppError::conflict("overtaken", format!("a newer job has changed the tenant {} since", tenant.slug))
-                    .advice(format!("queue a new one: `freehold tenant deploy {}`", tenant.slug)));
+            if job_views::is_overtaken(tx, job.id, id)? {
+                return Err(AppError::conflict(
+                    "overtaken",
+                    format!("a newer job has changed the tenant {} since", tenant.slug),
+                )
+                .advice(format!("queue a new one: `freehold tenant deploy {}`", tenant.slug)));
             }
         }
-        job_admin::requeue(tx, &job, MAX_ATTEMPTS)?;
+        let max_attempts = job.attempt.saturating_add(MAX_ATTEMPTS);
+        jobs::next_attempt(tx, &job, tx.now(), max_attempts, None)?;
         move_tenant(tx, &job, JobState::Queued)?;
-        wake(tx, &job);
+        wake(tx, &job)?;
         record(tx, &self.actor, "job.retry", &job, "")
     }
 }
@@ -167,13 +202,16 @@ impl ResumeJob {
     /// # Errors
     /// When it is not stuck.
     pub fn apply(self, tx: &Tx<'_>) -> Result<(), AppError> {
-        let job = job_admin::get(tx, self.id)?;
+        let job = jobs::get(tx, self.id)?;
         if job.state != JobState::RollbackFailed {
-            return Err(AppError::conflict("not_stuck", format!("job {} is {}, not stuck", job.id, job.state))
-                .advice("only a job that is rollback_failed can be resumed"));
+            return Err(AppError::conflict(
+                "not_stuck",
+                format!("job {} is {}, not stuck", job.id, job.state),
+            )
+            .advice("only a job that is rollback_failed can be resumed"));
         }
-        job_admin::request_resume(tx, job.id)?;
-        wake(tx, &job);
+        jobs::request_resume(tx, &job, tx.now().plus_secs(RESUME_LEASE_SECS))?;
+        wake(tx, &job)?;
         record(tx, &self.actor, "job.resume", &job, "")
     }
 }
@@ -193,12 +231,15 @@ impl DeleteJob {
     /// # Errors
     /// When it is not at rest, or stuck.
     pub fn apply(self, tx: &Tx<'_>) -> Result<(), AppError> {
-        let job = job_admin::get(tx, self.id)?;
+        let job = jobs::get(tx, self.id)?;
         if !job.state.can_delete() {
-            return Err(AppError::conflict("cannot_delete", format!("job {} is {}", job.id, job.state))
-                .advice("cancel or resume it first; only a job at rest can be deleted"));
+            return Err(AppError::conflict(
+                "cannot_delete",
+                format!("job {} is {}", job.id, job.state),
+            )
+            .advice("cancel or resume it first; only a job at rest can be deleted"));
         }
-        job_admin::delete(tx, job.id, job.state)?;
+        jobs::delete(tx, &job)?;
         record(tx, &self.actor, "job.delete", &job, "")
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     db::{
         Tx,
         audit::{self, Entry},
-        hosts, job_admin,
+        hosts, jobs,
     },
     error::AppError,
 };
@@ -50,11 +50,11 @@ impl QueueJob {
         let host = hosts::get(tx, self.host)?;
         let id = JobId::from_uuid(Uuid::now_v7());
         let kind = self.work.kind();
-        job_admin::insert(
+        jobs::insert(
             tx,
-            &job_admin::NewJob {
+            &jobs::NewJob {
                 id,
-                host: host.id,
+                host_id: host.id,
                 work: &self.work,
                 actor: &self.actor,
                 max_attempts: MAX_ATTEMPTS,

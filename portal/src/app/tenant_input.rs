@@ -2,11 +2,7 @@
 
 use std::{collections::BTreeMap, str::FromStr};
 
-use freehold_protocol::{
-    blueprint::Blueprint,
-    ids::ParseIdError,
-    job::CertificateSource,
-};
+use freehold_protocol::{blueprint::Blueprint, ids::ParseIdError, job::CertificateSource};
 
 use crate::{
     api::tenants::{Certificate, MAX_NAME_CHARS},
@@ -28,7 +24,11 @@ impl Fields {
     }
 
     /// Parses a field.
-    pub fn parse<T: FromStr<Err = ParseIdError>>(&mut self, pointer: &str, text: &str) -> Option<T> {
+    pub fn parse<T: FromStr<Err = ParseIdError>>(
+        &mut self,
+        pointer: &str,
+        text: &str,
+    ) -> Option<T> {
         match text.parse() {
             Ok(value) => Some(value),
             Err(error) => {
@@ -50,7 +50,10 @@ impl Fields {
     /// Checks a name that people write.
     pub fn person_text(&mut self, pointer: &str, text: &str) {
         let count = text.chars().count();
-        if text.trim() != text || !(1..=MAX_NAME_CHARS).contains(&count) || text.chars().any(char::is_control) {
+        if text.trim() != text
+            || !(1..=MAX_NAME_CHARS).contains(&count)
+            || text.chars().any(char::is_control)
+        {
             self.refuse(
                 pointer,
                 format!("use 1 to {MAX_NAME_CHARS} characters without line breaks and without spaces at the ends"),
@@ -98,14 +101,21 @@ impl Fields {
                 None => {
                     let known: Vec<&str> = declared.keys().map(|var| var.as_str()).collect();
                     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                    self.refuse(pointer, format!("the blueprint has no such setting; it has {known}"));
+                    self.refuse(
+                        pointer,
+                        format!("the blueprint has no such setting; it has {known}"),
+                    );
                 }
             }
         }
     }
 
     /// Asks for a value of every setting that has no default and is required.
-    pub fn required_settings(&mut self, blueprint: &Blueprint, settings: &BTreeMap<String, String>) {
+    pub fn required_settings(
+        &mut self,
+        blueprint: &Blueprint,
+        settings: &BTreeMap<String, String>,
+    ) {
         for (var, spec) in &blueprint.freehold.settings {
             if spec.required && spec.default.is_none() && !settings.contains_key(var.as_str()) {
                 self.refuse(

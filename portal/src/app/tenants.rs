@@ -6,6 +6,7 @@ use freehold_protocol::{
     ids::{HostId, JobId, TenantId, TenantSlug},
     job::{Admin, CheckTenant, DataOnRemove, DeployTenant, ReleaseRef, RemoveTenant, Work},
     secret::Secret,
+    time::Timestamp,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -35,7 +36,13 @@ pub fn find(read: &Read<'_>, slug: &TenantSlug) -> Result<TenantRow, AppError> {
     tenants::by_slug(read, slug)?.ok_or_else(|| AppError::not_found("tenant", slug))
 }
 
-fn record(tx: &Tx<'_>, actor: &str, action: &'static str, tenant: &TenantRow, detail: serde_json::Value) -> Result<(), AppError> {
+fn record(
+    tx: &Tx<'_>,
+    actor: &str,
+    action: &'static str,
+    tenant: &TenantRow,
+    detail: serde_json::Value,
+) -> Result<(), AppError> {
     audit::append(
         tx,
         &Entry { actor, action, object_kind: "tenant", object_id: &tenant.id.to_string(), detail },
@@ -58,7 +65,17 @@ impl CreateTenant {
     /// Every wrong field at once; then a taken name, an unknown host or blueprint, a full host.
     pub fn apply(self, tx: &Tx<'_>) -> Result<(TenantRow, Option<JobId>), AppError> {
         let wire::CreateTenant {
-            slug, name, domain, host, blueprint, release, settings, admin_email, admin_name, certificate, deploy,
+            slug,
+            name,
+            domain,
+            host,
+            blueprint,
+            release,
+            settings,
+            admin_email,
+            admin_name,
+            certificate,
+            deploy,
         } = self.request;
         let mut fields = Fields::default();
         let slug = fields.parse::<TenantSlug>("/slug", &slug);
@@ -78,14 +95,26 @@ impl CreateTenant {
         let (slug, domain) = (given(slug)?, given(domain)?);
         let (host, blueprint) = (given(host)?, given(blueprint)?);
 
-        let host = hosts::by_name(tx, &host)?
-            .ok_or_else(|| AppError::invalid("/host", format!("there is no host {host}; `freehold host list` shows all")))?;
+        let host = hosts::by_name(tx, &host)?.ok_or_else(|| {
+            AppError::invalid(
+                "/host",
+                format!("there is no host {host}; `freehold host list` shows all"),
+            )
+        })?;
         let latest = blueprints::latest(tx, &blueprint)?.ok_or_else(|| {
-            AppError::invalid("/blueprint", format!("there is no blueprint {blueprint}; publish it with `freehold blueprint push`"))
+            AppError::invalid(
+                "/blueprint",
+                format!(
+                    "there is no blueprint {blueprint}; publish it with `freehold blueprint push`"
+                ),
+            )
         })?;
         let number = release.unwrap_or(latest.number);
         if blueprints::release(tx, &blueprint, number)?.is_none() {
-            return Err(AppError::invalid("/release", format!("{blueprint} has no release {number}; the newest is {}", latest.number)));
+            return Err(AppError::invalid(
+                "/release",
+                format!("{blueprint} has no release {number}; the newest is {}", latest.number),
+            ));
         }
         let (_, model) = blueprints::content(tx, &blueprint, number)?;
         let mut fields = Fields::default();
@@ -94,18 +123,29 @@ impl CreateTenant {
             fields.required_settings(&model, &settings);
         }
         fields.done()?;
-        if let Some(other) = tenants::by_slug(tx, &slug)?.filter(|t| t.status != TenantStatus::Removed) {
-            return Err(AppError::conflict("name_taken", format!("there is already a tenant {}", other.slug))
-                .advice("choose another slug"));
+        if let Some(other) =
+            tenants::by_slug(tx, &slug)?.filter(|t| t.status != TenantStatus::Removed)
+        {
+            return Err(AppError::conflict(
+                "name_taken",
+                format!("there is already a tenant {}", other.slug),
+            )
+            .advice("choose another slug"));
         }
         if let Some(other) = tenants::by_domain(tx, &domain)? {
-            return Err(AppError::conflict("domain_taken", format!("the tenant {} has the domain {domain}", other.slug))
-                .advice("choose another domain"));
+            return Err(AppError::conflict(
+                "domain_taken",
+                format!("the tenant {} has the domain {domain}", other.slug),
+            )
+            .advice("choose another domain"));
         }
         let there = tenants::count_on_host(tx, host.id)?;
         if host.tenant_limit.is_some_and(|limit| there >= limit) {
-            return Err(AppError::conflict("host_full", format!("{} has {there} tenants, which is its limit", host.name))
-                .advice("choose another host, or raise the limit with `freehold host set`"));
+            return Err(AppError::conflict(
+                "host_full",
+                format!("{} has {there} tenants, which is its limit", host.name),
+            )
+            .advice("choose another host, or raise the limit with `freehold host set`"));
         }
         let id = TenantId::from_uuid(Uuid::now_v7());
         let tenant = TenantRow {
@@ -145,7 +185,8 @@ impl CreateTenant {
         } else {
             None
         };
-        let tenant = tenants::by_id(tx, id)?.ok_or_else(|| AppError::bug("a new tenant is gone"))?;
+        let tenant =
+            tenants::by_id(tx, id)?.ok_or_else(|| AppError::bug("a new tenant is gone"))?;
         Ok((tenant, job))
     }
 }
@@ -173,7 +214,7 @@ impl UpdateTenant {
         if tenant.status == TenantStatus::Removed {
             return Err(removed(&tenant));
         }
-        crate::http::input::check_generation(self.generation, tenant.generation)?;
+        super::check_generation(self.generation, tenant.generation)?;
         let request = self.request;
         let mut fields = Fields::default();
         if let Some(name) = request.name {
@@ -187,13 +228,21 @@ impl UpdateTenant {
             tenant.certificate = fields.certificate(request.certificate.as_ref());
         }
         fields.done()?;
-        if let Some(other) = tenants::by_domain(tx, &tenant.domain)?.filter(|other| other.id != tenant.id) {
-            return Err(AppError::conflict("domain_taken", format!("the tenant {} has this domain", other.slug))
-                .advice("choose another domain"));
+        if let Some(other) =
+            tenants::by_domain(tx, &tenant.domain)?.filter(|other| other.id != tenant.id)
+        {
+            return Err(AppError::conflict(
+                "domain_taken",
+                format!("the tenant {} has this domain", other.slug),
+            )
+            .advice("choose another domain"));
         }
         if let Some(number) = request.release {
             if blueprints::release(tx, &tenant.blueprint, number)?.is_none() {
-                return Err(AppError::invalid("/release", format!("{} has no release {number}", tenant.blueprint)));
+                return Err(AppError::invalid(
+                    "/release",
+                    format!("{} has no release {number}", tenant.blueprint),
+                ));
             }
             tenant.release_wanted = number;
         }
@@ -209,7 +258,8 @@ impl UpdateTenant {
         fields.done()?;
         tenants::update_wanted(tx, &tenant)?;
         let names: Vec<&String> = tenant.settings.keys().collect();
-        let detail = json!({ "domain": tenant.domain, "release": tenant.release_wanted, "settings": names });
+        let detail =
+            json!({ "domain": tenant.domain, "release": tenant.release_wanted, "settings": names });
         record(tx, &self.actor, "tenant.update", &tenant, detail)?;
         find(tx, &self.slug)
     }
@@ -223,8 +273,13 @@ fn removed(tenant: &TenantRow) -> AppError {
 /// A tenant has one piece of work at a time.
 fn refuse_if_busy(tenant: &TenantRow) -> Result<(), AppError> {
     let Some(job) = tenant.open_job else { return Ok(()) };
-    Err(AppError::conflict("tenant_busy", format!("job {job} of the tenant {} is not at rest", tenant.slug))
-        .advice(format!("watch it with `freehold job watch {job}`, or cancel it; when it is stuck, resume it")))
+    Err(AppError::conflict(
+        "tenant_busy",
+        format!("job {job} of the tenant {} is not at rest", tenant.slug),
+    )
+    .advice(format!(
+        "watch it with `freehold job watch {job}`, or cancel it; when it is stuck, resume it"
+    )))
 }
 
 /// Somebody wants a tenant deployed, or brought to another release.
@@ -245,11 +300,14 @@ impl Deploy {
     /// An unknown release, a missing setting, a tenant that is busy or removed.
     pub fn apply(self, tx: &Tx<'_>) -> Result<JobId, AppError> {
         let mut tenant = find(tx, &self.slug)?;
-        let from = tenant.status;
-        match from {
+        match tenant.status {
             TenantStatus::Removed => return Err(removed(&tenant)),
-            TenantStatus::Pending | TenantStatus::Provisioning | TenantStatus::Active
-            | TenantStatus::Suspended | TenantStatus::Failed | TenantStatus::Cancelled
+            TenantStatus::Pending
+            | TenantStatus::Provisioning
+            | TenantStatus::Active
+            | TenantStatus::Suspended
+            | TenantStatus::Failed
+            | TenantStatus::Cancelled
             | TenantStatus::Removing => refuse_if_busy(&tenant)?,
         }
         let number = self.release.unwrap_or(tenant.release_wanted);
@@ -277,13 +335,16 @@ impl Deploy {
             slug: tenant.slug.clone(),
             name: tenant.name.clone(),
             domain: tenant.domain.clone(),
-            release: ReleaseRef { blueprint: tenant.blueprint.clone(), number, digest: release.digest },
+            release: ReleaseRef {
+                blueprint: tenant.blueprint.clone(),
+                number,
+                digest: release.digest,
+            },
             blueprint: model,
             settings: tenant.settings.clone(),
             admin,
             certificate: tenant.certificate.clone(),
         }));
-        tenants::set_status(tx, tenant.id, from, TenantStatus::Provisioning)?;
         queue(tx, tenant.host_id, work, self.actor)
     }
 }
@@ -306,8 +367,11 @@ impl Check {
         let tenant = find(tx, &self.slug)?;
         refuse_if_busy(&tenant)?;
         if tenant.release_deployed.is_none() {
-            return Err(AppError::conflict("not_deployed", format!("the tenant {} is not deployed", tenant.slug))
-                .advice(format!("deploy it with `freehold tenant deploy {}`", tenant.slug)));
+            return Err(AppError::conflict(
+                "not_deployed",
+                format!("the tenant {} is not deployed", tenant.slug),
+            )
+            .advice(format!("deploy it with `freehold tenant deploy {}`", tenant.slug)));
         }
         let work = Work::CheckTenant(CheckTenant { tenant: tenant.id, slug: tenant.slug.clone() });
         queue(tx, tenant.host_id, work, self.actor)
@@ -334,23 +398,38 @@ impl Remove {
         let data = match self.request.data.as_str() {
             "keep" => DataOnRemove::Keep,
             "delete" => DataOnRemove::Delete,
-            _ => return Err(AppError::invalid("/data", "say keep (volumes and secrets stay on the host) or delete (they are gone for good)")),
+            _ => {
+                return Err(AppError::invalid(
+                    "/data",
+                    "say keep (volumes and secrets stay on the host) or delete (they are gone for good)",
+                ));
+            }
         };
-        if data == DataOnRemove::Delete && self.request.confirm.as_deref() != Some(self.slug.as_str()) {
-            return Err(AppError::invalid("/confirm", format!("repeat the slug ({}) to delete the tenant's data for good", self.slug)));
+        if data == DataOnRemove::Delete
+            && self.request.confirm.as_deref() != Some(self.slug.as_str())
+        {
+            return Err(AppError::invalid(
+                "/confirm",
+                format!("repeat the slug ({}) to delete the tenant's data for good", self.slug),
+            ));
         }
         let tenant = find(tx, &self.slug)?;
-        let from = tenant.status;
-        match from {
+        match tenant.status {
             TenantStatus::Removed => return Err(removed(&tenant)),
             TenantStatus::Pending => {
-                return Err(AppError::conflict("not_deployed", format!("the tenant {} was never deployed", tenant.slug))
-                    .advice("delete it instead: there is nothing on the host"));
+                return Err(AppError::conflict(
+                    "not_deployed",
+                    format!("the tenant {} was never deployed", tenant.slug),
+                )
+                .advice("delete it instead: there is nothing on the host"));
             }
-            TenantStatus::Provisioning | TenantStatus::Active | TenantStatus::Suspended
-            | TenantStatus::Failed | TenantStatus::Cancelled | TenantStatus::Removing => refuse_if_busy(&tenant)?,
+            TenantStatus::Provisioning
+            | TenantStatus::Active
+            | TenantStatus::Suspended
+            | TenantStatus::Failed
+            | TenantStatus::Cancelled
+            | TenantStatus::Removing => refuse_if_busy(&tenant)?,
         }
-        tenants::set_status(tx, tenant.id, from, TenantStatus::Removing)?;
         let work = Work::RemoveTenant(RemoveTenant { tenant: tenant.id, slug: tenant.slug, data });
         queue(tx, tenant.host_id, work, self.actor)
     }
@@ -378,16 +457,24 @@ impl Forget {
     /// 412, or a tenant that may be on its host.
     pub fn apply(self, tx: &Tx<'_>) -> Result<(), AppError> {
         let tenant = find(tx, &self.slug)?;
-        crate::http::input::check_generation(self.generation, tenant.generation)?;
+        super::check_generation(self.generation, tenant.generation)?;
         refuse_if_busy(&tenant)?;
         match tenant.status {
             TenantStatus::Pending | TenantStatus::Removed => {}
             // Rolled back before it was ever up: the host holds nothing of it.
-            TenantStatus::Failed | TenantStatus::Cancelled if tenant.release_deployed.is_none() => {}
-            TenantStatus::Provisioning | TenantStatus::Active | TenantStatus::Suspended
-            | TenantStatus::Failed | TenantStatus::Cancelled | TenantStatus::Removing => {
-                return Err(AppError::conflict("tenant_deployed", format!("the tenant {} may be on its host", tenant.slug))
-                    .advice(format!("remove it first: `freehold tenant remove {}`", tenant.slug)));
+            TenantStatus::Failed | TenantStatus::Cancelled if tenant.release_deployed.is_none() => {
+            }
+            TenantStatus::Provisioning
+            | TenantStatus::Active
+            | TenantStatus::Suspended
+            | TenantStatus::Failed
+            | TenantStatus::Cancelled
+            | TenantStatus::Removing => {
+                return Err(AppError::conflict(
+                    "tenant_deployed",
+                    format!("the tenant {} may be on its host", tenant.slug),
+                )
+                .advice(format!("remove it first: `freehold tenant remove {}`", tenant.slug)));
             }
         }
         tenants::delete(tx, tenant.id, tenant.status)?;
@@ -411,24 +498,40 @@ impl RevealCredentials {
     /// `credentials_shown` (410) the second time; 404 when there never was one.
     pub fn apply(self, tx: &Tx<'_>, master: &MasterKey) -> Result<(TenantRow, Secret), AppError> {
         let tenant = find(tx, &self.slug)?;
-        let Some(sealed) = tenants::credentials(tx, tenant.id)? else {
+        let Some((sealed, at)) = tenants::credentials(tx, tenant.id)? else {
             if let Some(at) = tenant.credentials_shown_at {
-                return Err(AppError::new(Kind::Gone, "credentials_shown", format!("the temporary password was shown already, at {at}, and is erased"))
-                    .advice("use the app's own password reset; the audit log says who has seen it"));
+                return Err(AppError::new(
+                    Kind::Gone,
+                    "credentials_shown",
+                    format!("the temporary password was shown already, at {at}, and is erased"),
+                )
+                .advice("use the app's own password reset; the audit log says who has seen it"));
             }
             return Err(AppError::new(Kind::NotFound, "no_credentials", format!("there is no temporary password of {}", tenant.slug))
                 .advice("it comes with the first deployment of a tenant that has an adminEmail and whose blueprint has an onboard hook"));
         };
         let id = tenant.id.to_string();
-        let password = master.open(&credentials_place(&id), &sealed)?;
+        let password = master.open(&credentials_place(&id, at), &sealed)?;
         tenants::erase_credentials(tx, tenant.id)?;
-        record(tx, &self.actor, "tenant.credentials_shown", &tenant, json!({ "slug": tenant.slug }))?;
+        record(
+            tx,
+            &self.actor,
+            "tenant.credentials_shown",
+            &tenant,
+            json!({ "slug": tenant.slug }),
+        )?;
         Ok((tenant, password))
     }
 }
 
-/// Where a tenant's temporary password stands, for the master key. Who writes it uses the same.
-#[must_use]
-pub const fn credentials_place(tenant_id: &str) -> Place<'_> {
-    Place { table: "tenants", column: "credentials_sealed", row: tenant_id, tenant: tenant_id, version: 1 }
+/// Where a tenant's temporary password stands, for the master key; `at` is when it was kept.
+fn credentials_place(tenant_id: &str, at: Timestamp) -> Place<'_> {
+    let version = at.as_millis().unsigned_abs();
+    Place {
+        table: "tenants",
+        column: "credentials_sealed",
+        row: tenant_id,
+        tenant: tenant_id,
+        version,
+    }
 }

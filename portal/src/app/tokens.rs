@@ -64,7 +64,9 @@ impl MintToken {
         {
             return Err(AppError::invalid(
                 "/expiresInDays",
-                format!("use 1 to {MAX_TOKEN_DAYS} days, or leave it out for a token that does not expire"),
+                format!(
+                    "use 1 to {MAX_TOKEN_DAYS} days, or leave it out for a token that does not expire"
+                ),
             ));
         }
         let secret = mint::token(PREFIX)?;
@@ -78,7 +80,9 @@ impl MintToken {
             last4: text[text.len() - 4..].to_owned(),
             created_by: self.actor,
             created_at: tx.now(),
-            expires_at: self.expires_in_days.map(|days| tx.now().plus_secs(i64::from(days) * 86_400)),
+            expires_at: self
+                .expires_in_days
+                .map(|days| tx.now().plus_secs(i64::from(days) * 86_400)),
             last_used_at: None,
             revoked_at: None,
         };
@@ -105,7 +109,9 @@ fn check_name(name: &str) -> Result<(), AppError> {
     }
     Err(AppError::invalid(
         "/name",
-        format!("use 1 to {MAX_TOKEN_NAME_CHARS} of letters, digits and - _ . @, for example ci or anna@example.com"),
+        format!(
+            "use 1 to {MAX_TOKEN_NAME_CHARS} of letters, digits and - _ . @, for example ci or anna@example.com"
+        ),
     ))
 }
 
@@ -124,12 +130,15 @@ impl RevokeToken {
     /// # Errors
     /// `last_owner`: nobody could manage the portal any more.
     pub fn apply(self, tx: &Tx<'_>) -> Result<(), AppError> {
-        let token = tokens::by_id(tx, self.id)?
-            .ok_or_else(|| AppError::not_found("token", self.id))?;
+        let token =
+            tokens::by_id(tx, self.id)?.ok_or_else(|| AppError::not_found("token", self.id))?;
         if token.revoked_at.is_some() {
             return Ok(());
         }
-        if token.role == Role::Owner && is_valid(&token, tx.now()) && tokens::other_owners(tx, token.id)? == 0 {
+        if token.role == Role::Owner
+            && is_valid(&token, tx.now())
+            && tokens::other_owners(tx, token.id)? == 0
+        {
             return Err(AppError::conflict(
                 "last_owner",
                 "this is the last valid token with the role owner",

@@ -157,6 +157,19 @@ pub fn page(
     Ok(rows)
 }
 
+/// Rows with numbers above `after`, oldest first, at most `limit`.
+///
+/// # Errors
+/// When the database fails.
+pub fn after(read: &Read<'_>, after: u64, limit: u32) -> Result<Vec<AuditRow>, AppError> {
+    let rows = read
+        .sql()
+        .prepare_cached("SELECT * FROM audit WHERE n > ?1 ORDER BY n LIMIT ?2")?
+        .query_map(params![after.min(i64::MAX as u64), limit], AuditRow::from_row)?
+        .collect::<Result<_, _>>()?;
+    Ok(rows)
+}
+
 /// Checks the whole chain; says what is wrong with the first bad row, if any.
 ///
 /// # Errors

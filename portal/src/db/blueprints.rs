@@ -119,7 +119,8 @@ pub fn list(
 /// # Errors
 /// When the database fails.
 pub fn latest(read: &Read<'_>, name: &BlueprintName) -> Result<Option<ReleaseRow>, AppError> {
-    let sql = format!("SELECT {COLUMNS} FROM releases WHERE blueprint = ?1 ORDER BY number DESC LIMIT 1");
+    let sql =
+        format!("SELECT {COLUMNS} FROM releases WHERE blueprint = ?1 ORDER BY number DESC LIMIT 1");
     Ok(read.sql().query_row(&sql, [name.as_str()], of_row).optional()?)
 }
 
@@ -132,7 +133,9 @@ pub fn releases(
     name: &BlueprintName,
     limit: u32,
 ) -> Result<Vec<ReleaseRow>, AppError> {
-    let sql = format!("SELECT {COLUMNS} FROM releases WHERE blueprint = ?1 ORDER BY number DESC LIMIT ?2");
+    let sql = format!(
+        "SELECT {COLUMNS} FROM releases WHERE blueprint = ?1 ORDER BY number DESC LIMIT ?2"
+    );
     let mut statement = read.sql().prepare_cached(&sql)?;
     let rows = statement.query_map(params![name.as_str(), limit], of_row)?;
     Ok(rows.collect::<Result<_, _>>()?)

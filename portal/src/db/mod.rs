@@ -9,16 +9,22 @@
 //! `freehold serve` ends for a clean restart.
 
 pub mod audit;
+pub mod blueprints;
 pub mod chain;
 pub(crate) mod codec;
 pub mod deployments;
 pub mod enrollments;
 pub mod events;
 pub mod hosts;
+pub mod idempotency;
 pub mod inventory;
+pub mod job_views;
 pub mod jobs;
 pub mod meta;
 mod migrate;
+mod row;
+pub mod tenants;
+pub mod tokens;
 mod writer;
 
 use std::{

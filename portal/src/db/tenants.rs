@@ -1,4 +1,5 @@
-//! Tenants: what is wanted, what runs, and the temporary password until it has been shown.
+//! Tenants: what is wanted, what is known, and the temporary password until it has been shown. What
+//! jobs and inventories change in them is in `deployments.rs`.
 
 use std::collections::BTreeMap;
 
@@ -196,109 +197,6 @@ pub fn update_wanted(tx: &Tx<'_>, tenant: &TenantRow) -> Result<(), AppError> {
     expect_one(changed, "tenant")
 }
 
-/// Moves a tenant from one status to another.
-///
-/// # Errors
-/// `transition_refused` when it is not in `from`.
-pub fn set_status(
-    tx: &Tx<'_>,
-    id: TenantId,
-    from: TenantStatus,
-    to: TenantStatus,
-) -> Result<(), AppError> {
-    let changed = tx.sql().execute(
-        "UPDATE tenants SET status = ?3, generation = generation + 1, updated_at = ?4,
-            removed_at = CASE WHEN ?3 = 'removed' THEN ?4 ELSE removed_at END
-         WHERE id = ?1 AND status = ?2",
-        params![id.to_string(), from.as_str(), to.as_str(), tx.now().as_millis()],
-    )?;
-    expect_one(changed, "tenant")
-}
-
-/// What a successful deployment has made.
-#[derive(Debug)]
-pub struct DeployedState<'a> {
-    /// The release that runs.
-    pub release: u32,
-    /// Addresses by name.
-    pub endpoints: &'a BTreeMap<String, String>,
-    /// Host ports by role.
-    pub ports: &'a BTreeMap<String, Port>,
-    /// Its health.
-    pub health: &'a TenantHealth,
-    /// The temporary password under the master key, when somebody was onboarded.
-    pub credentials_sealed: Option<Vec<u8>>,
-    /// Whether the first admin has been onboarded (stays so once it is).
-    pub onboarded: bool,
-}
-
-/// Writes what a successful deployment has made and moves the tenant from `from` to active.
-///
-/// # Errors
-/// `transition_refused` when it is not in `from`.
-pub fn record_deployed(
-    tx: &Tx<'_>,
-    id: TenantId,
-    from: TenantStatus,
-    state: DeployedState<'_>,
-) -> Result<(), AppError> {
-    let changed = tx.sql().execute(
-        "UPDATE tenants SET status = 'active', release_deployed = ?3, endpoints = ?4, ports = ?5, health = ?6,
-            health_at = ?7, kept_volumes = '[]', onboarded = max(onboarded, ?8),
-            credentials_sealed = coalesce(?9, credentials_sealed),
-            credentials_at = CASE WHEN ?9 IS NULL THEN credentials_at ELSE ?10 END,
-            credentials_shown_at = CASE WHEN ?9 IS NULL THEN credentials_shown_at ELSE NULL END,
-            generation = generation + 1, updated_at = ?10
-         WHERE id = ?1 AND status = ?2",
-        params![
-            id.to_string(),
-            from.as_str(),
-            state.release,
-            serde_json::to_string(state.endpoints)?,
-            serde_json::to_string(state.ports)?,
-            serde_json::to_string(state.health)?,
-            state.health.at.as_millis(),
-            state.onboarded,
-            state.credentials_sealed,
-            tx.now().as_millis(),
-        ],
-    )?;
-    expect_one(changed, "tenant")
-}
-
-/// Writes what a successful removal has left and moves the tenant from `removing` to removed.
-///
-/// # Errors
-/// `transition_refused` when it is not `removing`.
-pub fn record_removed(tx: &Tx<'_>, id: TenantId, kept_volumes: &[String]) -> Result<(), AppError> {
-    let changed = tx.sql().execute(
-        "UPDATE tenants SET status = 'removed', removed_at = ?3, kept_volumes = ?2, release_deployed = NULL,
-            endpoints = '{}', ports = '{}', health = NULL, health_at = NULL, credentials_sealed = NULL,
-            generation = generation + 1, updated_at = ?3
-         WHERE id = ?1 AND status = 'removing'",
-        params![id.to_string(), serde_json::to_string(kept_volumes)?, tx.now().as_millis()],
-    )?;
-    expect_one(changed, "tenant")
-}
-
-/// Writes a tenant's health unless a newer one is there. An unknown or removed tenant is left alone,
-/// as is its generation: health is not what `If-Match` protects.
-///
-/// # Errors
-/// When the database fails.
-pub fn record_health(tx: &Tx<'_>, health: &TenantHealth) -> Result<(), AppError> {
-    tx.sql().execute(
-        "UPDATE tenants SET health = ?2, health_at = ?3
-         WHERE id = ?1 AND status <> 'removed' AND (health_at IS NULL OR health_at <= ?3)",
-        params![
-            health.tenant.to_string(),
-            serde_json::to_string(health)?,
-            health.at.as_millis()
-        ],
-    )?;
-    Ok(())
-}
-
 /// The tenant with this identifier.
 ///
 /// # Errors
@@ -313,7 +211,8 @@ pub fn by_id(read: &Read<'_>, id: TenantId) -> Result<Option<TenantRow>, AppErro
 /// # Errors
 /// When the database fails.
 pub fn by_slug(read: &Read<'_>, slug: &TenantSlug) -> Result<Option<TenantRow>, AppError> {
-    let sql = format!("{SELECT} WHERE t.slug = ?1 ORDER BY t.status = 'removed', t.id DESC LIMIT 1");
+    let sql =
+        format!("{SELECT} WHERE t.slug = ?1 ORDER BY t.status = 'removed', t.id DESC LIMIT 1");
     Ok(read.sql().prepare_cached(&sql)?.query_row([slug.as_str()], of_row).optional()?)
 }
 
@@ -367,20 +266,23 @@ pub fn count_on_host(read: &Read<'_>, host: HostId) -> Result<u32, AppError> {
     )?)
 }
 
-/// The temporary password under the master key.
+/// The temporary password under the master key, and the version of its place.
 ///
 /// # Errors
 /// When the database fails.
-pub fn credentials(read: &Read<'_>, id: TenantId) -> Result<Option<Vec<u8>>, AppError> {
+pub fn credentials(
+    read: &Read<'_>,
+    id: TenantId,
+) -> Result<Option<(Vec<u8>, Timestamp)>, AppError> {
     Ok(read
         .sql()
         .query_row(
-            "SELECT credentials_sealed FROM tenants WHERE id = ?1",
+            "SELECT credentials_sealed, coalesce(credentials_at, 0) FROM tenants
+             WHERE id = ?1 AND credentials_sealed IS NOT NULL",
             [id.to_string()],
-            |row| row.get(0),
+            |row| Ok((row.get(0)?, Timestamp::from_millis(row.get(1)?))),
         )
-        .optional()?
-        .flatten())
+        .optional()?)
 }
 
 /// Erases the temporary password, which somebody is about to see.

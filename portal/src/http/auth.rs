@@ -4,11 +4,7 @@ use std::net::IpAddr;
 
 use subtle::ConstantTimeEq;
 
-use super::{
-    input,
-    server::Head,
-    throttle::Throttle,
-};
+use super::{input, server::Head, throttle::Throttle};
 use crate::{
     app::{role::Permission, tokens as app_tokens},
     db::{
@@ -106,12 +102,14 @@ fn find(head: &Head, db: &Db, keys: &PortalKeys) -> Result<TokenRow, AppError> {
         return Err(unknown());
     }
     if token.revoked_at.is_some() {
-        return Err(refused("token_revoked", "the token was revoked")
-            .advice("ask an owner for a new one"));
+        return Err(
+            refused("token_revoked", "the token was revoked").advice("ask an owner for a new one")
+        );
     }
     if !app_tokens::is_valid(&token, db.now()) {
-        return Err(refused("token_expired", "the token has expired")
-            .advice("ask an owner for a new one"));
+        return Err(
+            refused("token_expired", "the token has expired").advice("ask an owner for a new one")
+        );
     }
     Ok(token)
 }

@@ -93,8 +93,11 @@ impl Query {
             let name = decoded(name)?;
             if !known.contains(&name.as_str()) {
                 let list = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                return Err(refused(format!("there is no parameter \"{}\" here", name.escape_debug()))
-                    .advice(format!("known parameters: {list}")));
+                return Err(refused(format!(
+                    "there is no parameter \"{}\" here",
+                    name.escape_debug()
+                ))
+                .advice(format!("known parameters: {list}")));
             }
             if pairs.iter().any(|(seen, _)| *seen == name) {
                 return Err(refused(format!("the parameter {name} is given twice")));
@@ -221,7 +224,9 @@ pub fn if_match(head: &Head) -> Result<Option<u64>, AppError> {
             "if_match_required",
             "a change must name the version that it is based on",
         )
-        .advice("send the ETag of the thing as If-Match, or If-Match: * to change whatever is there"));
+        .advice(
+            "send the ETag of the thing as If-Match, or If-Match: * to change whatever is there",
+        ));
     };
     if text == "*" {
         return Ok(None);
@@ -234,22 +239,6 @@ pub fn if_match(head: &Head) -> Result<Option<u64>, AppError> {
             AppError::new(Kind::BadRequest, "bad_if_match", "If-Match is not an ETag of the portal")
                 .advice("send it as it was received, with its quotes")
         })
-}
-
-/// Compares what `If-Match` named with what is there.
-///
-/// # Errors
-/// 412.
-pub fn check_generation(wanted: Option<u64>, found: u64) -> Result<(), AppError> {
-    if wanted.is_none_or(|wanted| wanted == found) {
-        return Ok(());
-    }
-    Err(AppError::new(
-        Kind::PreconditionFailed,
-        "changed_meanwhile",
-        "somebody has changed it since it was read",
-    )
-    .advice("read it again, look at what changed, and repeat the change if it still applies"))
 }
 
 /// The `Idempotency-Key`.

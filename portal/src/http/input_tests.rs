@@ -1,4 +1,5 @@
 use super::*;
+use crate::app::check_generation;
 use crate::http::server::Method;
 
 fn request(headers: &[(&str, &str)], body: &str) -> Request {
@@ -24,7 +25,10 @@ fn bodies_are_refused_with_the_reason() {
     let kind = |request: &Request| body::<Sample>(request).unwrap_err();
     assert_eq!(kind(&request(JSON, "")).kind, Kind::BadRequest);
     assert_eq!(kind(&request(&[], "{}")).kind, Kind::UnsupportedMedia);
-    assert_eq!(kind(&request(&[("content-type", "text/plain")], "{}")).kind, Kind::UnsupportedMedia);
+    assert_eq!(
+        kind(&request(&[("content-type", "text/plain")], "{}")).kind,
+        Kind::UnsupportedMedia
+    );
     let broken = kind(&request(JSON, "{\n  \"name\": }"));
     assert_eq!(broken.kind, Kind::BadRequest);
     assert!(broken.advice.contains("line 2, column 11"), "{}", broken.advice);
@@ -45,7 +49,9 @@ fn bodies_are_refused_with_the_reason() {
 fn queries_are_read_strictly() {
     let query = Query::parse(&head("/?state=a%2Cb&limit=7"), &["state", "limit"]).unwrap();
     assert_eq!((query.get("state"), query.limit().unwrap()), (Some("a,b"), 7));
-    for bad in ["/?statee=a", "/?state=a&state=b", "/?state=%", "/?state=%zz", "/?state=%ff", "/?state=%2"] {
+    for bad in
+        ["/?statee=a", "/?state=a&state=b", "/?state=%", "/?state=%zz", "/?state=%ff", "/?state=%2"]
+    {
         assert!(Query::parse(&head(bad), &["state"]).is_err(), "{bad}");
     }
     for bad in ["/?limit=0", "/?limit=201", "/?limit=-1", "/?limit=x", "/?limit="] {
@@ -79,7 +85,10 @@ fn conditions_and_keys() {
     }
     assert_eq!(check_generation(Some(1), 2).unwrap_err().kind, Kind::PreconditionFailed);
     assert!(check_generation(None, 2).is_ok() && check_generation(Some(2), 2).is_ok());
-    assert_eq!(idempotency_key(&with("idempotency-key", "\"a-1\"")).unwrap().as_deref(), Some("a-1"));
+    assert_eq!(
+        idempotency_key(&with("idempotency-key", "\"a-1\"")).unwrap().as_deref(),
+        Some("a-1")
+    );
     assert_eq!(idempotency_key(&with("idempotency-key", "a-1")).unwrap().as_deref(), Some("a-1"));
     assert!(idempotency_key(&with("idempotency-key", "a b")).is_err());
     assert!(idempotency_key(&with("idempotency-key", &"a".repeat(256))).is_err());

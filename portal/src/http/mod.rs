@@ -1,4 +1,10 @@
 //! HTTP side of the portal: the server on threads, and what turns requests into intentions and
 //! outcomes into responses.
 
+mod admin;
+pub mod auth;
+pub mod input;
+pub mod respond;
+pub mod route;
 pub mod server;
+pub mod throttle;

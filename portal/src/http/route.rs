@@ -5,9 +5,7 @@
 
 use std::{fmt::Display, str::FromStr};
 
-use freehold_protocol::ids::{
-    BlueprintName, HostName, JobId, ParseIdError, TenantSlug, TokenId,
-};
+use freehold_protocol::ids::{BlueprintName, HostName, JobId, ParseIdError, TenantSlug, TokenId};
 
 use super::server::Method;
 use crate::app::role::Permission;
@@ -44,7 +42,10 @@ pub enum AgentRoute {
 
 /// The admin API (docs/api.md).
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "docs/api.md describes each, and the table below shows its address")]
+#[expect(
+    missing_docs,
+    reason = "docs/api.md describes each, and the table below shows its address"
+)]
 pub enum AdminRoute {
     Version,
     Me,

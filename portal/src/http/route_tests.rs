@@ -120,17 +120,37 @@ fn a_wrong_method_is_told_the_right_ones() {
 #[test]
 fn what_is_not_an_address_is_refused() {
     for path in [
-        "/", "/api", "/api/", "/api/v1", "/api/v1/", "/api/v2/hosts", "/api/v1/hosts/",
-        "/api/v1/hosts/vps-1/", "/api/v1//hosts", "/api/v1/hosts/vps-1/nothing", "/healthz/",
-        "*", "", "/api/v1/agent", "/API/v1/hosts",
+        "/",
+        "/api",
+        "/api/",
+        "/api/v1",
+        "/api/v1/",
+        "/api/v2/hosts",
+        "/api/v1/hosts/",
+        "/api/v1/hosts/vps-1/",
+        "/api/v1//hosts",
+        "/api/v1/hosts/vps-1/nothing",
+        "/healthz/",
+        "*",
+        "",
+        "/api/v1/agent",
+        "/API/v1/hosts",
     ] {
         assert_eq!(parse(Method::Get, path), Err(RouteError::Unknown), "{path}");
     }
     for path in [
-        "/api/v1/hosts/..", "/api/v1/hosts/VPS", "/api/v1/hosts/a%2fb", "/api/v1/hosts/a%0ab",
-        "/api/v1/tenants/a;b", "/api/v1/tenants/-a", "/api/v1/jobs/1", "/api/v1/jobs/..",
-        "/api/v1/blueprints/shop/releases/0", "/api/v1/blueprints/shop/releases/01",
-        "/api/v1/blueprints/shop/releases/-1", "/api/v1/blueprints/shop/releases/99999999999",
+        "/api/v1/hosts/..",
+        "/api/v1/hosts/VPS",
+        "/api/v1/hosts/a%2fb",
+        "/api/v1/hosts/a%0ab",
+        "/api/v1/tenants/a;b",
+        "/api/v1/tenants/-a",
+        "/api/v1/jobs/1",
+        "/api/v1/jobs/..",
+        "/api/v1/blueprints/shop/releases/0",
+        "/api/v1/blueprints/shop/releases/01",
+        "/api/v1/blueprints/shop/releases/-1",
+        "/api/v1/blueprints/shop/releases/99999999999",
     ] {
         assert!(matches!(parse(Method::Get, path), Err(RouteError::BadPart(_))), "{path}");
     }

@@ -6,7 +6,9 @@ use super::Context;
 use crate::{
     api::{
         Page,
-        blueprints::{BlueprintDetail, BlueprintView, PublishBlueprint, ReleaseDetail, ReleaseView},
+        blueprints::{
+            BlueprintDetail, BlueprintView, PublishBlueprint, ReleaseDetail, ReleaseView,
+        },
         paths,
     },
     app::blueprints::{PublishRelease, Published},

@@ -16,7 +16,7 @@ use crate::{
     db::{
         Read,
         hosts::{self, HostRow, HostState},
-        inventory_view, tenants,
+        inventory, tenants,
     },
     domain::presence::presence,
     error::AppError,
@@ -28,20 +28,19 @@ use crate::{
 
 fn view(read: &Read<'_>, host: HostRow) -> Result<HostView, AppError> {
     let agent = host.agent_id.map(|id| hosts::agent(read, id)).transpose()?;
-    let inventory = inventory_view::last(read, host.id)?;
-    let (facts_received_at, facts) = inventory.map(|(at, facts, _)| (at, facts)).unzip();
+    let (facts, facts_received_at) =
+        inventory::of(read, host.id)?.map(|(inventory, at)| (inventory.facts, at)).unzip();
     let presence = presence(
         agent.as_ref().and_then(|agent| agent.last_seen_at),
         agent.as_ref().and_then(|agent| agent.expected_at),
         read.now(),
     );
-    let conflict = agent.as_ref().filter(|_| host.state == HostState::Conflict).map(|agent| {
-        ConflictView {
+    let conflict =
+        agent.as_ref().filter(|_| host.state == HostState::Conflict).map(|agent| ConflictView {
             at: agent.conflict_at,
             agent_head: agent.conflict_head,
             proven: agent.conflict_proof.is_some(),
-        }
-    });
+        });
     Ok(HostView {
         id: host.id,
         state: host.state.as_str().to_owned(),
@@ -131,12 +130,8 @@ pub(super) fn delete(ctx: &Context<'_>, name: HostName) -> Result<Answer, AppErr
 
 pub(super) fn enrollment_token(ctx: &Context<'_>, name: HostName) -> Result<Answer, AppError> {
     let CreateEnrollmentToken { ttl_minutes } = input::body_or_default(ctx.request)?;
-    let mint = app::MintEnrollmentToken {
-        name,
-        ttl_minutes,
-        url: ctx.url.to_owned(),
-        actor: ctx.actor(),
-    };
+    let mint =
+        app::MintEnrollmentToken { name, ttl_minutes, url: ctx.url.to_owned(), actor: ctx.actor() };
     let keys = ctx.keys.clone();
     ctx.create(move |tx| {
         let (token_id, token, expires_at) = mint.apply(tx, &keys)?;
@@ -177,9 +172,9 @@ pub(super) fn probe(ctx: &Context<'_>, name: HostName) -> Result<Answer, AppErro
 pub(super) fn ports(ctx: &Context<'_>, name: HostName) -> Result<Answer, AppError> {
     let ports = ctx.db.read(|read| {
         let host = app::find(read, &name)?;
-        let inventory = inventory_view::last(read, host.id)?;
-        let (received_at, reserved) =
-            inventory.map(|(at, _, ports)| (Some(at), ports)).unwrap_or_default();
+        let (received_at, reserved) = inventory::of(read, host.id)?
+            .map(|(inventory, at)| (Some(at), inventory.ports))
+            .unwrap_or_default();
         let mut ports = Vec::with_capacity(reserved.len());
         for port in reserved {
             let slug: Option<TenantSlug> =

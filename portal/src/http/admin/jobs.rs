@@ -17,7 +17,7 @@ use crate::{
     app::jobs_admin as app,
     db::{
         Read,
-        job_admin::{self, EventRow, JobRow},
+        job_views::{self, EventRow, JobRow},
     },
     error::{AppError, Kind},
     http::{
@@ -67,9 +67,9 @@ fn summary(row: JobRow) -> JobView {
 }
 
 fn view(read: &Read<'_>, id: JobId) -> Result<JobView, AppError> {
-    let row = job_admin::get(read, id)?;
-    let events = job_admin::events_after(read, id, (row.attempt, 0), MAX_EVENTS_FOR_STEPS)?;
-    let attempts = job_admin::attempts(read, id)?;
+    let row = job_views::get(read, id)?;
+    let events = job_views::events_after(read, id, (row.attempt, 0), MAX_EVENTS_FOR_STEPS)?;
+    let attempts = job_views::attempts(read, id)?;
     let mut view = summary(row);
     view.steps = steps(&events);
     view.attempts = attempts
@@ -99,8 +99,11 @@ fn steps(events: &[EventRow]) -> Vec<StepView> {
             EventKind::UndoStarted => Some("undoing"),
             EventKind::UndoDone => Some("undone"),
             EventKind::UndoFailed => Some("undo_failed"),
-            EventKind::Accepted | EventKind::Progress | EventKind::NoProgress
-            | EventKind::Resumed | EventKind::CancelRequested => None,
+            EventKind::Accepted
+            | EventKind::Progress
+            | EventKind::NoProgress
+            | EventKind::Resumed
+            | EventKind::CancelRequested => None,
         };
         let index = steps.iter().position(|step| step.step == event.step).unwrap_or_else(|| {
             steps.push(StepView {
@@ -133,14 +136,14 @@ pub(super) fn list(ctx: &Context<'_>) -> Result<Answer, AppError> {
     let known = ["limit", "cursor", "state", "host", "tenant", "kind"];
     let query = Query::parse(&ctx.request.head, &known)?;
     let (limit, before) = (query.limit()?, query.after("jobs")?);
-    let filter = job_admin::Filter {
+    let filter = job_views::Filter {
         state: query.parsed("state")?,
         host: query.parsed("host")?,
         tenant: query.parsed("tenant")?,
         kind: query.parsed("kind")?,
     };
     let page = ctx.db.read(|read| {
-        let mut rows = job_admin::list(read, &filter, &before, limit + 1)?;
+        let mut rows = job_views::list(read, &filter, &before, limit + 1)?;
         let next = input::next_page(&mut rows, limit, "jobs", |row| row.id.to_string());
         Ok(Page { items: rows.into_iter().map(summary).collect(), next })
     })?;
@@ -218,8 +221,8 @@ pub(super) fn events(ctx: &Context<'_>, id: JobId) -> Result<Answer, AppError> {
 }
 
 fn events_now(read: &Read<'_>, id: JobId, after: (u32, u64)) -> Result<JobEvents, AppError> {
-    let job = job_admin::get(read, id)?;
-    let mut rows = job_admin::events_after(read, id, after, MAX_EVENTS_ANSWER + 1)?;
+    let job = job_views::get(read, id)?;
+    let mut rows = job_views::events_after(read, id, after, MAX_EVENTS_ANSWER + 1)?;
     let more = rows.len() > MAX_EVENTS_ANSWER as usize;
     rows.truncate(MAX_EVENTS_ANSWER as usize);
     let (attempt, n) = rows.last().map_or(after, |last| (last.attempt, last.n));

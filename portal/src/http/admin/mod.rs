@@ -26,7 +26,7 @@ const SWEEP: u32 = 100;
 #[derive(Debug)]
 pub(super) struct Context<'r> {
     pub(super) db: &'r Db,
-    pub(super) ring: &'r Arc<KeyRing>,
+    pub(super) ring: &'r KeyRing,
     pub(super) keys: Arc<PortalKeys>,
     pub(super) url: &'r str,
     pub(super) caller: &'r Caller,

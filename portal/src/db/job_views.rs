@@ -1,16 +1,17 @@
-//! Jobs as admins see and steer them. What agents do to jobs is in `jobs`.
+//! Jobs as admins see them, with the names of their host and tenant. The rest of the jobs' SQL is in
+//! `jobs.rs`.
 
 use freehold_protocol::{
     failure::Failure,
     ids::{AgentId, HostId, HostName, JobId, Sha256Digest, TenantId, TenantSlug},
-    job::{JobKind, Work},
+    job::JobKind,
     report::{EventKind, JobResult},
     time::Timestamp,
 };
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::{
-    Read, Tx, expect_one,
+    Read,
     row::{column, optional, optional_json},
 };
 use crate::{domain::job::JobState, error::AppError};
@@ -24,8 +25,6 @@ pub struct JobRow {
     pub state: JobState,
     pub host_id: HostId,
     pub host: HostName,
-    /// The host's agent now, to be woken; not necessarily the one that has the job.
-    pub host_agent: Option<AgentId>,
     pub tenant_id: Option<TenantId>,
     pub tenant: Option<TenantSlug>,
     pub attempt: u32,
@@ -36,7 +35,6 @@ pub struct JobRow {
     pub progress_at: Option<Timestamp>,
     pub not_before: Timestamp,
     pub expires_at: Timestamp,
-    pub expiry_secs: i64,
     pub lease_until: Option<Timestamp>,
     pub lease_lost_at: Option<Timestamp>,
     pub cancel_requested_at: Option<Timestamp>,
@@ -51,8 +49,8 @@ pub struct JobRow {
     pub ended_at: Option<Timestamp>,
 }
 
-const SELECT: &str = "SELECT j.id, j.kind, j.state, j.host_id, h.name, h.agent_id, j.tenant_id, t.slug, j.attempt,
-    j.max_attempts, j.actor, j.step, j.undoing, j.progress_at, j.not_before, j.expires_at, j.expiry_secs, j.lease_until,
+const SELECT: &str = "SELECT j.id, j.kind, j.state, j.host_id, h.name, j.tenant_id, t.slug, j.attempt,
+    j.max_attempts, j.actor, j.step, j.undoing, j.progress_at, j.not_before, j.expires_at, j.lease_until,
     j.lease_lost_at, j.cancel_requested_at, j.cancel_reason, j.resume_requested_at, j.failure, j.result, j.generation,
     j.created_at, j.updated_at, j.started_at, j.ended_at
     FROM jobs j JOIN hosts h ON h.id = j.host_id LEFT JOIN tenants t ON t.id = j.tenant_id";
@@ -66,30 +64,28 @@ fn of_row(row: &Row<'_>) -> rusqlite::Result<JobRow> {
         state: column(row, 2)?,
         host_id: column(row, 3)?,
         host: column(row, 4)?,
-        host_agent: optional(row, 5)?,
-        tenant_id: optional(row, 6)?,
-        tenant: optional(row, 7)?,
-        attempt: row.get(8)?,
-        max_attempts: row.get(9)?,
-        actor: row.get(10)?,
-        step: row.get(11)?,
-        undoing: row.get(12)?,
-        progress_at: at_opt(13)?,
-        not_before: at(14)?,
-        expires_at: at(15)?,
-        expiry_secs: row.get(16)?,
-        lease_until: at_opt(17)?,
-        lease_lost_at: at_opt(18)?,
-        cancel_requested_at: at_opt(19)?,
-        cancel_reason: row.get(20)?,
-        resume_requested_at: at_opt(21)?,
-        failure: optional_json(row, 22)?,
-        result: optional_json(row, 23)?,
-        generation: row.get::<_, i64>(24)?.unsigned_abs(),
-        created_at: at(25)?,
-        updated_at: at(26)?,
-        started_at: at_opt(27)?,
-        ended_at: at_opt(28)?,
+        tenant_id: optional(row, 5)?,
+        tenant: optional(row, 6)?,
+        attempt: row.get(7)?,
+        max_attempts: row.get(8)?,
+        actor: row.get(9)?,
+        step: row.get(10)?,
+        undoing: row.get(11)?,
+        progress_at: at_opt(12)?,
+        not_before: at(13)?,
+        expires_at: at(14)?,
+        lease_until: at_opt(15)?,
+        lease_lost_at: at_opt(16)?,
+        cancel_requested_at: at_opt(17)?,
+        cancel_reason: row.get(18)?,
+        resume_requested_at: at_opt(19)?,
+        failure: optional_json(row, 20)?,
+        result: optional_json(row, 21)?,
+        generation: row.get::<_, i64>(22)?.unsigned_abs(),
+        created_at: at(23)?,
+        updated_at: at(24)?,
+        started_at: at_opt(25)?,
+        ended_at: at_opt(26)?,
     })
 }
 
@@ -181,9 +177,8 @@ pub fn events_after(
         "SELECT attempt, n, at, step, what, message FROM events
          WHERE job_id = ?1 AND (attempt > ?2 OR attempt = ?2 AND n > ?3) ORDER BY attempt, n LIMIT ?4",
     )?;
-    let rows = statement.query_map(
-        params![job.to_string(), attempt, n.cast_signed(), limit],
-        |row| {
+    let rows =
+        statement.query_map(params![job.to_string(), attempt, n.cast_signed(), limit], |row| {
             let what: String = row.get(4)?;
             // Stored bare (`step_done`); a kind of a newer agent reads as progress.
             let what = serde_json::from_value(serde_json::Value::String(what))
@@ -196,8 +191,7 @@ pub fn events_after(
                 what,
                 message: row.get(5)?,
             })
-        },
-    )?;
+        })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -242,142 +236,14 @@ pub fn attempts(read: &Read<'_>, job: JobId) -> Result<Vec<AttemptRow>, AppError
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// A job that is to be queued.
-#[derive(Debug)]
-pub struct NewJob<'a> {
-    /// Its identifier.
-    pub id: JobId,
-    /// The host.
-    pub host: HostId,
-    /// What to do.
-    pub work: &'a Work,
-    /// Who asked.
-    pub actor: &'a str,
-    /// The last attempt that is made by itself.
-    pub max_attempts: u32,
-    /// How long it may wait, in seconds.
-    pub expiry_secs: i64,
-    /// How long it may run, in seconds.
-    pub timeout_secs: u32,
-}
-
-/// Queues a job.
-///
-/// # Errors
-/// When the database fails.
-pub fn insert(tx: &Tx<'_>, job: &NewJob<'_>) -> Result<(), AppError> {
-    tx.sql().execute(
-        "INSERT INTO jobs (id, host_id, tenant_id, kind, work, state, attempt, max_attempts, not_before, expires_at,
-            expiry_secs, timeout_secs, actor, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, 'queued', 1, ?6, ?7, ?8, ?9, ?10, ?11, ?7, ?7)",
-        params![
-            job.id.to_string(),
-            job.host.to_string(),
-            job.work.tenant().map(|tenant| tenant.to_string()),
-            job.work.kind().as_str(),
-            serde_json::to_string(job.work)?,
-            job.max_attempts,
-            tx.now().as_millis(),
-            tx.now().plus_secs(job.expiry_secs).as_millis(),
-            job.expiry_secs,
-            job.timeout_secs,
-            job.actor,
-        ],
-    )?;
-    Ok(())
-}
-
-/// Cancels a job that no agent has.
-///
-/// # Errors
-/// `transition_refused` when it is not queued any more.
-pub fn cancel_queued(tx: &Tx<'_>, id: JobId, failure: &Failure, reason: &str) -> Result<(), AppError> {
-    let changed = tx.sql().execute(
-        "UPDATE jobs SET state = 'cancelled', cancel_requested_at = ?2, cancel_reason = ?3, failure = ?4,
-            ended_at = ?2, updated_at = ?2, generation = generation + 1
-         WHERE id = ?1 AND state = 'queued'",
-        params![id.to_string(), tx.now().as_millis(), reason, serde_json::to_string(failure)?],
-    )?;
-    expect_one(changed, "job")
-}
-
-/// Asks the agent to stop and undo a job. The first reason stays.
-///
-/// # Errors
-/// `transition_refused` when no agent has it any more.
-pub fn request_cancel(tx: &Tx<'_>, id: JobId, state: JobState, reason: &str) -> Result<(), AppError> {
-    let changed = tx.sql().execute(
-        "UPDATE jobs SET cancel_requested_at = coalesce(cancel_requested_at, ?3),
-            cancel_reason = coalesce(cancel_reason, ?4), updated_at = ?3, generation = generation + 1
-         WHERE id = ?1 AND state = ?2",
-        params![id.to_string(), state.as_str(), tx.now().as_millis(), reason],
-    )?;
-    expect_one(changed, "job")
-}
-
-/// Queues a job at rest once more, as a new attempt if the last one was signed.
-///
-/// # Errors
-/// `transition_refused` when it is not in `state`.
-pub fn requeue(tx: &Tx<'_>, job: &JobRow, more_attempts: u32) -> Result<(), AppError> {
-    let signed: bool = tx.sql().query_row(
-        "SELECT EXISTS (SELECT 1 FROM envelopes WHERE job_id = ?1 AND attempt = ?2)",
-        params![job.id.to_string(), job.attempt],
-        |row| row.get(0),
-    )?;
-    let attempt = job.attempt + u32::from(signed);
-    let changed = tx.sql().execute(
-        "UPDATE jobs SET state = 'queued', attempt = ?3, max_attempts = ?4, not_before = ?5, expires_at = ?6,
-            agent_id = NULL, epoch = NULL, seq = NULL, digest = NULL, lease_until = NULL, lease_lost_at = NULL,
-            step = '', undoing = 0, progress_at = NULL, cancel_requested_at = NULL, cancel_reason = NULL,
-            resume_requested_at = NULL, failure = NULL, result = NULL, started_at = NULL, ended_at = NULL,
-            updated_at = ?5, generation = generation + 1
-         WHERE id = ?1 AND state = ?2",
-        params![
-            job.id.to_string(),
-            job.state.as_str(),
-            attempt,
-            attempt + more_attempts - 1,
-            tx.now().as_millis(),
-            tx.now().plus_secs(job.expiry_secs).as_millis(),
-        ],
-    )?;
-    expect_one(changed, "job")
-}
-
 /// Whether a newer job than this one has changed, or will change, the same tenant.
 ///
 /// # Errors
 /// When the database fails.
-pub fn is_overtaken(read: &Read<'_>, job: &JobRow) -> Result<bool, AppError> {
+pub fn is_overtaken(read: &Read<'_>, job: JobId, tenant: TenantId) -> Result<bool, AppError> {
     Ok(read.sql().query_row(
         "SELECT EXISTS (SELECT 1 FROM jobs WHERE tenant_id = ?1 AND id > ?2 AND kind <> 'check_tenant')",
-        params![job.tenant_id.map(|tenant| tenant.to_string()), job.id.to_string()],
+        params![tenant.to_string(), job.to_string()],
         |row| row.get(0),
     )?)
-}
-
-/// Asks the agent to try a stuck job's undo again.
-///
-/// # Errors
-/// `transition_refused` when it is not stuck any more.
-pub fn request_resume(tx: &Tx<'_>, id: JobId) -> Result<(), AppError> {
-    let changed = tx.sql().execute(
-        "UPDATE jobs SET resume_requested_at = ?2, updated_at = ?2, generation = generation + 1
-         WHERE id = ?1 AND state = 'rollback_failed'",
-        params![id.to_string(), tx.now().as_millis()],
-    )?;
-    expect_one(changed, "job")
-}
-
-/// Deletes a job with its events and reports. Its envelopes stay: they are the agent's chain.
-///
-/// # Errors
-/// `transition_refused` when it is not in `state`.
-pub fn delete(tx: &Tx<'_>, id: JobId, state: JobState) -> Result<(), AppError> {
-    let changed = tx.sql().execute(
-        "DELETE FROM jobs WHERE id = ?1 AND state = ?2",
-        params![id.to_string(), state.as_str()],
-    )?;
-    expect_one(changed, "job")
 }

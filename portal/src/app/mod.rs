@@ -1,0 +1,30 @@
+//! Intentions: one struct and one `apply(tx)` per thing that an admin or an agent can want. Each
+//! writes its audit row in the same transaction.
+
+pub mod blueprints;
+pub mod hosts_admin;
+pub mod jobs_admin;
+pub mod queue_job;
+pub mod role;
+pub mod rotate_key;
+pub mod tenant_input;
+pub mod tenants;
+pub mod tokens;
+
+use crate::error::{AppError, Kind};
+
+/// Compares what `If-Match` named with what is there.
+///
+/// # Errors
+/// 412.
+pub fn check_generation(wanted: Option<u64>, found: u64) -> Result<(), AppError> {
+    if wanted.is_none_or(|wanted| wanted == found) {
+        return Ok(());
+    }
+    Err(AppError::new(
+        Kind::PreconditionFailed,
+        "changed_meanwhile",
+        "somebody has changed it since it was read",
+    )
+    .advice("read it again, look at what changed, and repeat the change if it still applies"))
+}
