@@ -3,6 +3,9 @@
 //! Skipped, with a word on standard error, where certbot or pebble are not installed. Pebble refuses
 //! good nonces now and then on purpose, so the retries are at work here too.
 
+#![expect(clippy::unwrap_used, reason = "a test says what it expects by unwrapping")]
+#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;

@@ -3,6 +3,9 @@
 //! Skipped, with a word on standard error, where the engine or the sample images are missing
 //! (`tests/images/build` makes them).
 
+#![expect(clippy::unwrap_used, reason = "a test says what it expects by unwrapping")]
+#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::time::Duration;

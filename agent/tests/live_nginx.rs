@@ -2,6 +2,9 @@
 //!
 //! Skipped, with a word on standard error, where nginx is not installed.
 
+#![expect(clippy::unwrap_used, reason = "a test says what it expects by unwrapping")]
+#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};

@@ -183,14 +183,15 @@ pub fn delete(
     Ok(())
 }
 
+/// A tenant and what its certificate says, or why it cannot be read.
+pub type Listed = (TenantId, Result<CertificateFacts, CertificateError>);
+
 /// The certificates that certbot holds for tenants, with what they say. What is not a tenant's is
 /// left out; one that cannot be read is an error in its place.
 ///
 /// # Errors
 /// When the folder cannot be read.
-pub fn list(
-    settings: &Settings,
-) -> std::io::Result<Vec<(TenantId, Result<CertificateFacts, CertificateError>)>> {
+pub fn list(settings: &Settings) -> std::io::Result<Vec<Listed>> {
     let entries = match std::fs::read_dir(settings.config_dir.join("live")) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
