@@ -2,11 +2,19 @@
 //! writes its audit row in the same transaction.
 
 pub mod blueprints;
+mod dispatch;
+pub mod enroll;
 pub mod hosts_admin;
 pub mod jobs_admin;
+pub mod poll;
 pub mod queue_job;
+pub mod reap;
+pub mod record_events;
+pub mod record_inventory;
+pub mod record_report;
 pub mod role;
 pub mod rotate_key;
+mod settle;
 pub mod tenant_input;
 pub mod tenants;
 pub mod tokens;

@@ -1,4 +1,4 @@
-//! Replacing the key that signs jobs.
+//! Rotation of the portal's job key, as an admin wants it.
 
 use std::sync::Arc;
 
@@ -8,12 +8,13 @@ use crate::{
     db::{
         Db,
         audit::{self, Entry},
+        hosts, meta,
     },
-    error::{AppError, Kind},
+    error::AppError,
     keys::{KeyError, KeyRing, PortalKeys, Rotation},
 };
 
-/// Somebody wants a new job key.
+/// An admin wants a new job key.
 #[derive(Debug)]
 pub struct RotateKey {
     /// Why.
@@ -23,29 +24,47 @@ pub struct RotateKey {
 }
 
 impl RotateKey {
-    /// Replaces it. The key folder comes first and counts: when the audit row cannot be written
-    /// afterwards, the new key is in force all the same, and the error says so.
+    /// Rotates the key and wakes every agent, so that all learn of it at once.
+    ///
+    /// The files are the truth: when the portal dies between them and the database, the next start
+    /// notes the new version; only the audit row is then missing, and the log line stands for it.
     ///
     /// # Errors
-    /// When the root key is not on this machine, or a file operation fails.
+    /// `root_offline` (409); else when a file or the database fails.
     pub fn apply(self, db: &Db, ring: &KeyRing) -> Result<Arc<PortalKeys>, AppError> {
-        let keys = ring.rotate(self.rotation, db.now()).map_err(|error| match &error {
+        let keys = ring.rotate(self.rotation, db.now()).map_err(|error| match error {
             KeyError::RootOffline { .. } => {
-                AppError::new(Kind::Conflict, "root_offline", error.to_string())
+                AppError::conflict("root_offline", "the root key is not on this machine")
+                    .advice("bring root.pem back into the key folder for the rotation")
             }
-            _ => error.into(),
+            other => other.into(),
         })?;
-        let entry = (self.actor, self.rotation, keys.trust_version(), keys.epoch());
+        tracing::warn!(
+            rotation = self.rotation.as_str(),
+            trust_version = keys.trust_version(),
+            epoch = keys.epoch(),
+            actor = self.actor,
+            "rotated the job key"
+        );
+        let (noted, actor, rotation) = (Arc::clone(&keys), self.actor, self.rotation);
         db.write(move |tx| {
-            let (actor, rotation, version, epoch) = entry;
+            meta::note_keys(tx, &noted)?;
+            for agent in hosts::active_agents(tx)? {
+                tx.wake(agent);
+            }
             audit::append(
                 tx,
                 &Entry {
                     actor: &actor,
                     action: "key.rotate",
-                    object_kind: "key",
-                    object_id: &version.to_string(),
-                    detail: json!({ "why": rotation.as_str(), "epoch": epoch }),
+                    object_kind: "portal",
+                    object_id: &noted.portal().to_string(),
+                    detail: json!({
+                        "rotation": rotation.as_str(),
+                        "trustVersion": noted.trust_version(),
+                        "epoch": noted.epoch(),
+                        "jobKey": noted.job().public().fingerprint(),
+                    }),
                 },
             )
         })?;

@@ -123,3 +123,21 @@ pub fn was_given(
         )?
         .exists(params![agent.to_string(), job.to_string(), attempt, digest.to_string()])?)
 }
+
+/// Whether a job was given to this agent in this attempt.
+///
+/// # Errors
+/// When the database fails.
+pub fn was_given_attempt(
+    read: &Read<'_>,
+    agent: AgentId,
+    job: JobId,
+    attempt: u32,
+) -> Result<bool, AppError> {
+    Ok(read
+        .sql()
+        .prepare_cached(
+            "SELECT 1 FROM envelopes WHERE agent_id = ?1 AND job_id = ?2 AND attempt = ?3",
+        )?
+        .exists(params![agent.to_string(), job.to_string(), attempt])?)
+}

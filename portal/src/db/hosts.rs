@@ -447,3 +447,16 @@ pub fn clear_conflict(tx: &Tx<'_>, agent: AgentId) -> Result<(), AppError> {
     )?;
     expect_one(changed, "agent")
 }
+
+/// Every agent that may speak to the portal.
+///
+/// # Errors
+/// When the database fails.
+pub fn active_agents(read: &Read<'_>) -> Result<Vec<AgentId>, AppError> {
+    let rows = read
+        .sql()
+        .prepare_cached("SELECT id FROM agents WHERE revoked_at IS NULL")?
+        .query_map([], |row| codec::text(row, "id"))?
+        .collect::<Result<_, _>>()?;
+    Ok(rows)
+}

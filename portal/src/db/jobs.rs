@@ -299,6 +299,21 @@ pub fn out_to(read: &Read<'_>, agent: AgentId) -> Result<Vec<JobRow>, AppError> 
     Ok(rows)
 }
 
+/// The jobs that an agent has in hand or has left stuck.
+///
+/// # Errors
+/// When the database fails.
+pub fn held_by(read: &Read<'_>, agent: AgentId) -> Result<Vec<JobRow>, AppError> {
+    let rows = read
+        .sql()
+        .prepare_cached(
+            "SELECT * FROM jobs WHERE agent_id = ?1 AND state IN ('leased', 'running', 'rollback_failed') ORDER BY id",
+        )?
+        .query_map([agent.to_string()], JobRow::from_row)?
+        .collect::<Result<_, _>>()?;
+    Ok(rows)
+}
+
 /// Whether a queued job of the host waits for its time; says the earliest.
 ///
 /// # Errors

@@ -1,0 +1,109 @@
+//! Gives queued jobs to an agent that polls: signs them into its chain.
+
+use freehold_protocol::{
+    dsse::{Envelope, EnvelopeError},
+    failure::{Failure, FailureClass},
+    job::Job,
+    wire::Head,
+};
+
+use super::settle::settle;
+use crate::{
+    db::{
+        Tx,
+        chain::{self, Link},
+        deployments, hosts,
+        hosts::AgentRow,
+        jobs::{self, JobRow, Lease},
+    },
+    domain::{job::JobState, tenant},
+    error::AppError,
+    keys::PortalKeys,
+};
+
+/// Signs up to `slots` ready jobs of the agent's host into its chain. Returns the new links, in
+/// order, and the chain's new head.
+pub(super) fn dispatch(
+    tx: &Tx<'_>,
+    keys: &PortalKeys,
+    agent: &AgentRow,
+    head: Head,
+    slots: usize,
+    lease_secs: i64,
+) -> Result<(Vec<Link>, Head), AppError> {
+    let mut links = Vec::new();
+    let mut head = head;
+    if slots == 0 {
+        return Ok((links, head));
+    }
+    for job in jobs::ready(tx, agent.host_id, slots)? {
+        let (seq, prev) = (head.seq + 1, head.hash);
+        let envelope = match sign(tx, keys, agent, &job, head) {
+            Ok(envelope) => envelope,
+            Err(EnvelopeError::TooLarge { limit_bytes }) => {
+                let failure = Failure::new(
+                    FailureClass::Request,
+                    format!("the job with its blueprint is larger than {limit_bytes} bytes"),
+                    "make the blueprint or the settings smaller and deploy again",
+                );
+                settle(tx, &job, JobState::Failed, &failure, "system")?;
+                continue;
+            }
+            Err(error) => return Err(AppError::bug("a job was not signed").because(error)),
+        };
+        let digest = envelope
+            .payload_digest()
+            .map_err(|error| AppError::bug("a signed job has no digest").because(error))?;
+        debug_assert_ne!(digest, prev);
+        let link =
+            Link { epoch: head.epoch, seq, digest, job_id: job.id, attempt: job.attempt, envelope };
+        chain::append(tx, agent.id, &link)?;
+        let until = tx.now().plus_secs(lease_secs);
+        let lease = Lease { agent: agent.id, position: (head.epoch, seq), digest, until };
+        jobs::lease(tx, &job, &lease)?;
+        let next = Head { epoch: head.epoch, seq, hash: digest };
+        hosts::move_head(tx, agent.id, head, next)?;
+        head = next;
+        follow_dispatch(tx, &job)?;
+        tracing::info!(job = %job.id, kind = %job.kind, attempt = job.attempt, agent = %agent.id, seq, "gave a job to its agent");
+        links.push(link);
+    }
+    Ok((links, head))
+}
+
+fn sign(
+    tx: &Tx<'_>,
+    keys: &PortalKeys,
+    agent: &AgentRow,
+    job: &JobRow,
+    head: Head,
+) -> Result<Envelope, EnvelopeError> {
+    let payload = Job {
+        portal: keys.portal(),
+        agent_id: agent.id,
+        agent_key: agent.report_key.fingerprint(),
+        epoch: head.epoch,
+        seq: head.seq + 1,
+        prev: head.hash,
+        job_id: job.id,
+        attempt: job.attempt,
+        iat: tx.now(),
+        nbf: job.not_before.min(tx.now()),
+        exp: job.expires_at,
+        timeout_secs: job.timeout_secs,
+        actor: job.actor.clone(),
+        work: job.work.clone(),
+    };
+    Envelope::sign(&payload, &[keys.job()])
+}
+
+fn follow_dispatch(tx: &Tx<'_>, job: &JobRow) -> Result<(), AppError> {
+    if let Some(id) = job.tenant_id
+        && let Some(standing) = deployments::standing(tx, id)?
+    {
+        let deployed = standing.release_deployed.is_some();
+        let next = tenant::after_dispatch(job.kind, standing.status, deployed);
+        deployments::set_status(tx, id, standing.status, next)?;
+    }
+    Ok(())
+}

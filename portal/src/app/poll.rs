@@ -1,0 +1,328 @@
+//! A poll: the agent says where it stands, the portal says what is next.
+
+use freehold_protocol::{
+    dsse::Envelope,
+    failure::{Failure, FailureClass},
+    ids::{AgentId, JobId},
+    time::Timestamp,
+    wire::{Head, PollAnswer, PollPayload, PollRequest},
+};
+use serde_json::json;
+
+use super::{dispatch::dispatch, settle::settle};
+use crate::{
+    db::{
+        Tx,
+        audit::{self, Entry},
+        chain::{self, Link},
+        hosts::{self, AgentRow, HostRow, HostState, Seen},
+        jobs,
+    },
+    domain::{job::JobState, presence::SKEW_SHOWN_MS},
+    error::{AppError, Kind},
+    keys::PortalKeys,
+};
+
+/// Most envelopes in one answer: a poll's answer stays under 4 MiB.
+const MAX_LINKS: usize = 8;
+/// An accepted job that the agent neither works on nor reports for so long is lost: its report was
+/// acknowledged by a database that has since been restored from a backup.
+const LOST_SECS: i64 = 15 * 60;
+
+/// How leases and waits are measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Lease of a job, in seconds.
+    pub lease_secs: i64,
+    /// When the next poll is expected to come, in seconds from now.
+    pub expect_secs: i64,
+}
+
+/// An agent polls.
+#[derive(Debug, Clone)]
+pub struct Poll {
+    /// The agent, as its signature proved.
+    pub agent: AgentId,
+    /// What it says.
+    pub request: PollRequest,
+    /// See [`Pace`].
+    pub pace: Pace,
+    /// Whether this is the first look of the request; later looks, after a wake, note nothing anew.
+    pub first: bool,
+}
+
+/// What the portal has for the agent.
+#[derive(Debug, Clone)]
+pub struct Turn {
+    /// The time of the transaction.
+    pub now: Timestamp,
+    /// Envelopes that the agent lacks, in order.
+    pub links: Vec<Link>,
+    /// Where its chain ends with them.
+    pub head: Head,
+    /// Jobs to stop.
+    pub cancel: Vec<JobId>,
+    /// Stuck jobs to try again.
+    pub resume: Vec<JobId>,
+    /// See [`PollPayload::conflict`].
+    pub conflict: bool,
+    /// See [`PollPayload::drain`].
+    pub drain: bool,
+    /// When a waiting job may start, if that is what the agent would wait for.
+    pub next_at: Option<Timestamp>,
+}
+
+impl Turn {
+    /// Whether there is nothing to tell but the time.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.links.is_empty() && self.cancel.is_empty() && self.resume.is_empty()
+    }
+
+    /// The signed answer.
+    ///
+    /// # Errors
+    /// When it is not signed, which is a defect.
+    pub fn answer(
+        self,
+        keys: &PortalKeys,
+        agent: AgentId,
+        request: &PollRequest,
+        now: Timestamp,
+        next_poll_seconds: u32,
+        wait_seconds: u32,
+    ) -> Result<PollAnswer, AppError> {
+        let payload = PollPayload {
+            portal: keys.portal(),
+            agent_id: agent,
+            nonce: request.nonce.clone(),
+            now,
+            epoch: keys.epoch(),
+            trust_version: keys.trust_version(),
+            head: self.head,
+            jobs: self.links.iter().map(|link| link.digest).collect(),
+            cancel: self.cancel,
+            resume: self.resume,
+            conflict: self.conflict,
+            drain: self.drain,
+            next_poll_seconds,
+            wait_seconds,
+        };
+        let answer = Envelope::sign(&payload, &[keys.job()])
+            .map_err(|error| AppError::bug("a poll answer was not signed").because(error))?;
+        Ok(PollAnswer {
+            answer,
+            jobs: self.links.into_iter().map(|link| link.envelope).collect(),
+            trust: keys.trust_after(request.trust_version).to_vec(),
+        })
+    }
+}
+
+impl Poll {
+    /// Notes what the agent says, renews its leases and finds what is next for it.
+    ///
+    /// # Errors
+    /// [`Kind::Unauthenticated`] when the agent was revoked meanwhile.
+    pub fn apply(&self, tx: &Tx<'_>, keys: &PortalKeys) -> Result<Turn, AppError> {
+        let agent = hosts::agent(tx, self.agent)?;
+        if agent.revoked_at.is_some() {
+            return Err(AppError::new(
+                Kind::Unauthenticated,
+                "agent_revoked",
+                "this agent was replaced or revoked",
+            )
+            .advice(
+                "enroll the host again: `freehold host token NAME`, then `freehold-agent enroll`",
+            ));
+        }
+        let host = hosts::get(tx, agent.host_id)?;
+        if self.first {
+            self.note(tx, &agent, &host)?;
+        }
+        let agent = start_epoch(tx, keys, agent, self.request.head)?;
+        if self.is_conflict(tx, &agent)? || host.state == HostState::Conflict {
+            self.enter_conflict(tx, &agent, &host)?;
+            return Ok(self.turn(tx, &host, Vec::new(), self.request.head, true));
+        }
+        self.settle_lost(tx, &agent, &host)?;
+        let from =
+            if self.request.head.epoch == agent.head.epoch { self.request.head.seq } else { 0 };
+        let mut links = chain::after(tx, agent.id, agent.head.epoch, from, MAX_LINKS)?;
+        let open = !host.drained && !self.request.draining;
+        // What is delivered again takes up workers too; beyond the limit the next poll goes on.
+        let slots = if open && links.len() < MAX_LINKS {
+            (self.request.free_workers as usize)
+                .saturating_sub(links.len())
+                .min(MAX_LINKS - links.len())
+        } else {
+            0
+        };
+        let (new, _) = dispatch(tx, keys, &agent, agent.head, slots, self.pace.lease_secs)?;
+        links.extend(new);
+        let head = links.last().map_or_else(
+            || Head { epoch: agent.head.epoch, seq: from, hash: agent.head.hash },
+            |link| Head { epoch: link.epoch, seq: link.seq, hash: link.digest },
+        );
+        let mut turn = self.turn(tx, &host, links, head, false);
+        self.orders(tx, &mut turn)?;
+        if open && self.request.free_workers > 0 {
+            turn.next_at = jobs::next_not_before(tx, host.id)?;
+        }
+        Ok(turn)
+    }
+
+    fn turn(
+        &self,
+        tx: &Tx<'_>,
+        host: &HostRow,
+        links: Vec<Link>,
+        head: Head,
+        conflict: bool,
+    ) -> Turn {
+        Turn {
+            now: tx.now(),
+            links,
+            head,
+            cancel: Vec::new(),
+            resume: Vec::new(),
+            conflict,
+            drain: host.drained,
+            next_at: None,
+        }
+    }
+
+    fn note(&self, tx: &Tx<'_>, agent: &AgentRow, host: &HostRow) -> Result<(), AppError> {
+        let request = &self.request;
+        let skew = request.clock.millis_since(tx.now());
+        if skew.abs() > SKEW_SHOWN_MS && agent.clock_skew_ms.abs() <= SKEW_SHOWN_MS {
+            tracing::warn!(host = %host.name, skew_ms = skew, "the host's clock is wrong");
+        }
+        hosts::note_seen(
+            tx,
+            &Seen {
+                agent: agent.id,
+                version: &request.agent_version,
+                clock_skew_ms: skew,
+                draining: request.draining,
+                trust_version: request.trust_version,
+                acked: (request.head.epoch, request.head.seq),
+                expected_at: tx.now().plus_secs(self.pace.expect_secs),
+            },
+        )?;
+        let until = tx.now().plus_secs(self.pace.lease_secs);
+        jobs::renew_silent(tx, agent.id, until)?;
+        for running in &request.running {
+            if !jobs::renew(tx, agent.id, running, until)? {
+                tracing::debug!(job = %running.job_id, "the agent works on a job that is at rest here");
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the agent's chain is not a beginning of ours.
+    fn is_conflict(&self, tx: &Tx<'_>, agent: &AgentRow) -> Result<bool, AppError> {
+        let head = self.request.head;
+        if head.epoch < agent.head.epoch {
+            // It has not taken the new epoch yet; its old chain is closed.
+            return Ok(false);
+        }
+        if head.epoch > agent.head.epoch || head.seq > agent.head.seq {
+            return Ok(true);
+        }
+        if head.seq == 0 {
+            return Ok(head != Head::start_of(head.epoch));
+        }
+        if head.seq == agent.head.seq {
+            return Ok(head.hash != agent.head.hash);
+        }
+        Ok(chain::digest_at(tx, agent.id, head.epoch, head.seq)? != Some(head.hash))
+    }
+
+    fn enter_conflict(
+        &self,
+        tx: &Tx<'_>,
+        agent: &AgentRow,
+        host: &HostRow,
+    ) -> Result<(), AppError> {
+        hosts::note_conflict(tx, agent.id, &self.request.head, self.request.head_proof.as_ref())?;
+        if host.state == HostState::Conflict {
+            return Ok(());
+        }
+        hosts::set_state(tx, host.id, host.state, HostState::Conflict)?;
+        tracing::error!(host = %host.name, agent_seq = self.request.head.seq, portal_seq = agent.head.seq,
+            "the agent's chain of jobs goes beyond the portal's: was the database restored from a backup?");
+        audit::append(
+            tx,
+            &Entry {
+                actor: "system",
+                action: "host.conflict",
+                object_kind: "host",
+                object_id: &host.id.to_string(),
+                detail: json!({ "name": host.name, "agentHead": self.request.head, "portalHead": agent.head }),
+            },
+        )
+    }
+
+    fn settle_lost(&self, tx: &Tx<'_>, agent: &AgentRow, host: &HostRow) -> Result<(), AppError> {
+        if !self.first {
+            return Ok(());
+        }
+        let head = self.request.head;
+        for job in jobs::out_to(tx, agent.id)? {
+            let accepted = job.position.is_some_and(|place| place <= (head.epoch, head.seq));
+            let listed = self.request.running.iter().any(|running| running.job_id == job.id);
+            let quiet =
+                job.progress_at.is_none_or(|at| tx.now().millis_since(at) > LOST_SECS * 1000);
+            if accepted && !listed && quiet && job.resume_requested_at.is_none() {
+                let failure = Failure::new(
+                    FailureClass::Host,
+                    "the agent has finished the job, but its report is not in this database",
+                    "the database was probably restored from a backup: check the tenant, then queue the job again if needed",
+                );
+                settle(tx, &job, JobState::Failed, &failure, &format!("agent:{}", host.name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Cancel and resume orders. They are repeated in every answer until a report comes.
+    fn orders(&self, tx: &Tx<'_>, turn: &mut Turn) -> Result<(), AppError> {
+        let out = jobs::out_to(tx, self.agent)?;
+        for job in &out {
+            if job.cancel_requested_at.is_some() {
+                turn.cancel.push(job.id);
+            }
+            let undoing_now = self.request.running.iter().any(|running| running.job_id == job.id);
+            if job.resume_requested_at.is_some() && !undoing_now {
+                turn.resume.push(job.id);
+            }
+        }
+        // The chain is delivered whole; what is settled already is not to be started.
+        for link in &turn.links {
+            let live = out.iter().any(|job| job.id == link.job_id && job.attempt == link.attempt);
+            if !live && !turn.cancel.contains(&link.job_id) {
+                turn.cancel.push(link.job_id);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Starts the agent's chain anew when the trust document has gone on to another epoch: what it never
+/// accepted is queued again, what it accepted goes on.
+fn start_epoch(
+    tx: &Tx<'_>,
+    keys: &PortalKeys,
+    agent: AgentRow,
+    acked: Head,
+) -> Result<AgentRow, AppError> {
+    if agent.head.epoch >= keys.epoch() {
+        return Ok(agent);
+    }
+    let accepted = if acked.epoch == agent.head.epoch { acked.seq } else { 0 };
+    let requeued = jobs::requeue_unaccepted(tx, agent.id, agent.head.epoch, accepted)?;
+    let start = Head::start_of(keys.epoch());
+    hosts::move_head(tx, agent.id, agent.head, start)?;
+    tracing::info!(agent = %agent.id, epoch = start.epoch, requeued, "started the agent's chain anew");
+    Ok(AgentRow { head: start, ..agent })
+}

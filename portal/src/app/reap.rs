@@ -1,0 +1,70 @@
+//! What time alone does: leases are lost, queued jobs expire, standing pipelines are cancelled,
+//! secrets of expired tokens are erased.
+
+use freehold_protocol::failure::{Failure, FailureClass};
+use serde_json::json;
+
+use super::settle::settle;
+use crate::{
+    db::{
+        Tx,
+        audit::{self, Entry},
+        enrollments, jobs,
+    },
+    domain::job::JobState,
+    error::AppError,
+};
+
+/// Most jobs that are settled in one go.
+const BATCH: usize = 100;
+
+/// Time has passed.
+#[derive(Debug, Clone, Copy)]
+pub struct Reap {
+    /// After how long without progress a pipeline is cancelled, in seconds.
+    pub stale_secs: i64,
+}
+
+impl Reap {
+    /// Does what is due.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn apply(self, tx: &Tx<'_>) -> Result<(), AppError> {
+        let lost = jobs::note_lost_leases(tx)?;
+        if lost > 0 {
+            tracing::warn!(
+                jobs = lost,
+                "agents with jobs in hand are silent; the jobs go on when they return"
+            );
+        }
+        for job in jobs::expired(tx, BATCH)? {
+            let failure = Failure::new(
+                FailureClass::Expired,
+                format!("no agent took the job within {} seconds", job.expiry_secs),
+                "see why the host is offline or busy (`freehold host show`), then `freehold job retry`",
+            );
+            settle(tx, &job, JobState::Expired, &failure, "system")?;
+        }
+        for job in jobs::stale(tx, tx.now().plus_secs(-self.stale_secs), BATCH)? {
+            let reason = format!("no progress for {} minutes", self.stale_secs / 60);
+            jobs::request_cancel(tx, &job, &reason)?;
+            audit::append(
+                tx,
+                &Entry {
+                    actor: "system",
+                    action: "job.cancel",
+                    object_kind: "job",
+                    object_id: &job.id.to_string(),
+                    detail: json!({ "reason": reason, "step": job.step }),
+                },
+            )?;
+            tracing::warn!(job = %job.id, step = job.step, reason, "cancelling a job that stands still");
+            if let Some(agent) = job.agent_id {
+                tx.wake(agent);
+            }
+        }
+        enrollments::erase_expired(tx)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,248 @@
+//! An agent reports how a job ended. One transaction: the report word for word, the job, the tenant,
+//! the audit row.
+
+use freehold_protocol::{
+    dsse::Envelope,
+    failure::{Failure, FailureClass},
+    ids::{AgentId, JobId, TenantId},
+    report::{Deployed, JobResult, Outcome, Report},
+    seal::SealContext,
+};
+use serde_json::json;
+
+use super::{settle::follow, tenants::credentials_place};
+use crate::{
+    db::{
+        Tx,
+        audit::{self, Entry},
+        chain, deployments, events, hosts,
+        hosts::HostRow,
+        inventory,
+        jobs::{self, JobRow, Rest},
+    },
+    domain::job::{AfterReport, JobState, after_report},
+    error::{AppError, Kind},
+    keys::PortalKeys,
+};
+
+pub(super) fn not_given(job: JobId) -> AppError {
+    AppError::new(
+        Kind::NotFound,
+        "job_not_given",
+        format!("job {job} was not given to this agent in this attempt"),
+    )
+}
+
+/// An agent sends a report.
+#[derive(Debug)]
+pub struct RecordReport {
+    /// The agent, as its signature proved.
+    pub agent: AgentId,
+    /// The job that the address names.
+    pub job: JobId,
+    /// The signed report.
+    pub envelope: Envelope,
+}
+
+impl RecordReport {
+    /// Takes the report. Repeating it is harmless.
+    ///
+    /// # Errors
+    /// `report_refused` (422) when its signature or contents are wrong; `job_not_given` (404) when it
+    /// answers a job that this agent was not given.
+    pub fn apply(self, tx: &Tx<'_>, keys: &PortalKeys) -> Result<(), AppError> {
+        let agent = hosts::agent(tx, self.agent)?;
+        let opened = self.envelope.open::<Report>(&[agent.report_key], 1).map_err(|error| {
+            refused(format!("the report's envelope was not opened: {error}")).because(error)
+        })?;
+        let report = opened.get();
+        if report.portal != keys.portal()
+            || report.agent_id != agent.id
+            || report.job_id != self.job
+        {
+            return Err(refused("the report is for another portal, agent or job".into()));
+        }
+        if !chain::was_given(tx, agent.id, report.job_id, report.attempt, report.job_digest)? {
+            return Err(not_given(report.job_id));
+        }
+        let job = match jobs::get(tx, report.job_id) {
+            Ok(job) => job,
+            // Deleted meanwhile: there is nothing left to tell.
+            Err(error) if error.kind == Kind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let is_new = events::keep_report(
+            tx,
+            agent.id,
+            job.id,
+            report.attempt,
+            opened.digest(),
+            report.outcome,
+            &self.envelope,
+        )?;
+        if !is_new {
+            return Ok(());
+        }
+        let host = hosts::get(tx, agent.host_id)?;
+        let current =
+            job.attempt == report.attempt && job.state.is_out() && job.agent_id == Some(agent.id);
+        if current {
+            take(tx, keys, &job, &host, report)?;
+            // Another job of the same tenant may start now.
+            tx.wake(agent.id);
+        } else {
+            tracing::warn!(job = %job.id, state = %job.state, outcome = ?report.outcome, "kept a report that came after its job was settled");
+        }
+        audit::append(
+            tx,
+            &Entry {
+                actor: &format!("agent:{}", host.name),
+                action: "job.report",
+                object_kind: "job",
+                object_id: &job.id.to_string(),
+                detail: json!({
+                    "kind": job.kind,
+                    "attempt": report.attempt,
+                    "outcome": report.outcome,
+                    "failure": report.failure.as_ref().map(|failure| &failure.what),
+                    "report": opened.digest(),
+                    "applied": current,
+                }),
+            },
+        )
+    }
+}
+
+fn refused(message: String) -> AppError {
+    AppError::new(Kind::Invalid, "report_refused", message)
+}
+
+fn take(
+    tx: &Tx<'_>,
+    keys: &PortalKeys,
+    job: &JobRow,
+    host: &HostRow,
+    report: &Report,
+) -> Result<(), AppError> {
+    let mut result = report.result.clone();
+    if report.outcome == Outcome::Succeeded {
+        apply_result(tx, keys, job, host, report, result.as_mut())?;
+    }
+    let failure = report.failure.clone().or_else(|| unexplained(report));
+    let next = after_report(
+        report.outcome,
+        failure.as_ref(),
+        job.attempt,
+        job.max_attempts,
+        job.cancel_requested_at.is_some(),
+        tx.now(),
+    );
+    let state = match next {
+        AfterReport::Rest(state) => {
+            let rest = Rest {
+                state,
+                failure: failure.as_ref(),
+                result: result.as_ref(),
+                started_at: Some(report.started_at),
+            };
+            jobs::rest(tx, job, &rest)?;
+            state
+        }
+        AfterReport::Retry { not_before } => {
+            jobs::next_attempt(tx, job, not_before, job.max_attempts, failure.as_ref())?;
+            JobState::Queued
+        }
+    };
+    tracing::info!(job = %job.id, kind = %job.kind, outcome = ?report.outcome, state = %state, host = %host.name, "a job was reported");
+    match job.tenant_id {
+        Some(tenant) => follow(tx, tenant, job, state),
+        None => Ok(()),
+    }
+}
+
+/// A failure must never be without a reason; an agent that gives none has a defect.
+fn unexplained(report: &Report) -> Option<Failure> {
+    (report.outcome != Outcome::Succeeded).then(|| {
+        Failure::new(
+            FailureClass::Bug,
+            "the agent gave no reason",
+            "look at the job's events and at the agent's log on the host",
+        )
+    })
+}
+
+fn apply_result(
+    tx: &Tx<'_>,
+    keys: &PortalKeys,
+    job: &JobRow,
+    host: &HostRow,
+    report: &Report,
+    result: Option<&mut JobResult>,
+) -> Result<(), AppError> {
+    match (job.tenant_id, result) {
+        (Some(tenant), Some(JobResult::Deployed(deployed))) => {
+            let onboarded = deployed.sealed_password.is_some();
+            if let Some(sealed) = deployed.sealed_password.take() {
+                keep_password(tx, keys, report, tenant, &sealed)?;
+            }
+            note_deployed(tx, tenant, deployed, onboarded)
+        }
+        (Some(tenant), Some(JobResult::Removed(removed))) => {
+            deployments::note_removed(tx, tenant, removed)
+        }
+        (Some(tenant), Some(JobResult::Checked(health))) if health.tenant == tenant => {
+            deployments::note_health(tx, host.id, health)
+        }
+        (None, Some(JobResult::Probed(facts))) => {
+            if let Some((mut known, _)) = inventory::of(tx, host.id)? {
+                known.facts = (**facts).clone();
+                inventory::put(tx, host.id, report.agent_id, &known)?;
+            }
+            Ok(())
+        }
+        (_, found) => {
+            tracing::warn!(job = %job.id, found = found.is_some(), "a report's result does not fit its job");
+            Ok(())
+        }
+    }
+}
+
+fn note_deployed(
+    tx: &Tx<'_>,
+    tenant: TenantId,
+    deployed: &Deployed,
+    onboarded: bool,
+) -> Result<(), AppError> {
+    match deployments::standing(tx, tenant)? {
+        Some(_) => deployments::note_deployed(tx, tenant, deployed, onboarded),
+        None => Ok(()),
+    }
+}
+
+/// Opens the password that the agent sealed for the portal and keeps it under the master key. One
+/// that does not open is not worth losing the report for.
+fn keep_password(
+    tx: &Tx<'_>,
+    keys: &PortalKeys,
+    report: &Report,
+    tenant: TenantId,
+    sealed: &str,
+) -> Result<(), AppError> {
+    let context = SealContext::TenantPassword {
+        portal: report.portal,
+        agent: report.agent_id,
+        tenant,
+        job: report.job_id,
+    };
+    match keys.seal().open(&context, sealed) {
+        Ok(password) => {
+            let row = tenant.to_string();
+            let blob = keys.master().seal(&credentials_place(&row), &password)?;
+            deployments::keep_credentials(tx, tenant, &blob, tx.now())
+        }
+        Err(error) => {
+            tracing::error!(%tenant, job = %report.job_id, %error, "the tenant's temporary password does not open; rotate it in the tenant's app");
+            Ok(())
+        }
+    }
+}
