@@ -48,7 +48,7 @@ impl RotateKey {
         );
         let (noted, actor, rotation) = (Arc::clone(&keys), self.actor, self.rotation);
         db.write(move |tx| {
-            meta::note_keys(tx, &noted)?;
+            meta::note_keys(tx, &noted.known())?;
             for agent in hosts::active_agents(tx)? {
                 tx.wake(agent);
             }

@@ -173,6 +173,15 @@ impl PortalKeys {
     pub fn master(&self) -> &MasterKey {
         &self.master
     }
+    /// What the database is to know of them.
+    #[must_use]
+    pub fn known(&self) -> KnownKeys {
+        KnownKeys {
+            portal: Some(self.portal),
+            master: Some(self.master.id()),
+            trust_version: self.trust_version(),
+        }
+    }
     /// The trust document in force.
     #[must_use]
     pub const fn trust(&self) -> &Trust {
