@@ -57,7 +57,10 @@ impl Portal {
     ///
     /// # Errors
     /// See [`OpenError`]; nothing that was there is replaced.
-    pub fn open(config: Config, clock: Arc<dyn Clock>) -> Result<(Self, Option<Secret>), OpenError> {
+    pub fn open(
+        config: Config,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, Option<Secret>), OpenError> {
         let lock = InstanceLock::take(&config.data_dir).map_err(OpenError::Lock)?;
         let path = config.database();
         let db = Db::open(&path, clock).map_err(|source| OpenError::Database { path, source })?;

@@ -7,6 +7,7 @@ pub mod app;
 pub mod blueprint;
 pub mod clock;
 pub mod config;
+pub mod context;
 pub mod db;
 pub mod domain;
 pub mod error;

@@ -6,8 +6,9 @@ use serde_json::json;
 
 use super::settle::settle;
 use crate::{
+    context::Portal,
     db::{
-        Tx,
+        Read, Tx,
         audit::{self, Entry},
         enrollments, jobs,
     },
@@ -18,6 +19,19 @@ use crate::{
 /// Most jobs that are settled in one go.
 const BATCH: usize = 100;
 
+/// Does what is due in a running portal.
+///
+/// # Errors
+/// When the database fails.
+pub fn run(portal: &Portal) -> Result<(), AppError> {
+    let reap = Reap { stale_secs: i64::from(portal.config.stale_job_minutes) * 60 };
+    // A look first: most of the time nothing is due, and a write costs a disk sync.
+    if portal.db.read(|read| reap.is_due(read))? {
+        portal.db.write(move |tx| reap.apply(tx))?;
+    }
+    Ok(())
+}
+
 /// Time has passed.
 #[derive(Debug, Clone, Copy)]
 pub struct Reap {
@@ -26,6 +40,17 @@ pub struct Reap {
 }
 
 impl Reap {
+    /// Whether there is anything to do.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn is_due(self, read: &Read<'_>) -> Result<bool, AppError> {
+        Ok(jobs::has_lost_leases(read)?
+            || !jobs::expired(read, 1)?.is_empty()
+            || !jobs::stale(read, read.now().plus_secs(-self.stale_secs), 1)?.is_empty()
+            || enrollments::has_expired(read)?)
+    }
+
     /// Does what is due.
     ///
     /// # Errors

@@ -237,7 +237,7 @@ fn keep_password(
     match keys.seal().open(&context, sealed) {
         Ok(password) => {
             let row = tenant.to_string();
-            let blob = keys.master().seal(&credentials_place(&row), &password)?;
+            let blob = keys.master().seal(&credentials_place(&row, tx.now()), &password)?;
             deployments::keep_credentials(tx, tenant, &blob, tx.now())
         }
         Err(error) => {

@@ -525,7 +525,7 @@ impl RevealCredentials {
 }
 
 /// Where a tenant's temporary password stands, for the master key; `at` is when it was kept.
-fn credentials_place(tenant_id: &str, at: Timestamp) -> Place<'_> {
+pub(super) fn credentials_place(tenant_id: &str, at: Timestamp) -> Place<'_> {
     let version = at.as_millis().unsigned_abs();
     Place {
         table: "tenants",

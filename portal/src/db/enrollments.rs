@@ -135,3 +135,16 @@ pub fn erase_expired(tx: &Tx<'_>) -> Result<usize, AppError> {
         [tx.now().as_millis()],
     )?)
 }
+
+/// Whether [`erase_expired`] has anything to erase.
+///
+/// # Errors
+/// When the database fails.
+pub fn has_expired(read: &Read<'_>) -> Result<bool, AppError> {
+    Ok(read
+        .sql()
+        .prepare_cached(
+            "SELECT 1 FROM enrollments WHERE token_sealed IS NOT NULL AND expires_at < ?1",
+        )?
+        .exists([read.now().as_millis()])?)
+}

@@ -548,6 +548,19 @@ pub fn note_lost_leases(tx: &Tx<'_>) -> Result<usize, AppError> {
     )?)
 }
 
+/// Whether [`note_lost_leases`] has anything to note.
+///
+/// # Errors
+/// When the database fails.
+pub fn has_lost_leases(read: &Read<'_>) -> Result<bool, AppError> {
+    Ok(read
+        .sql()
+        .prepare_cached(
+            "SELECT 1 FROM jobs WHERE state IN ('leased', 'running') AND lease_until < ?1 AND lease_lost_at IS NULL",
+        )?
+        .exists([read.now().as_millis()])?)
+}
+
 /// Queued jobs whose time is over.
 ///
 /// # Errors
