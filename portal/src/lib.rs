@@ -14,4 +14,5 @@ pub mod error;
 pub mod http;
 pub mod instance;
 pub mod keys;
+pub mod metrics;
 pub mod waiting_room;

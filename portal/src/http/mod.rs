@@ -2,7 +2,9 @@
 //! outcomes into responses.
 
 mod admin;
+pub mod agent_api;
 pub mod auth;
+pub mod handler;
 pub mod input;
 pub mod respond;
 pub mod route;

@@ -17,6 +17,8 @@ pub enum Route {
     Healthz,
     /// `GET /readyz`: it can do its work.
     Readyz,
+    /// `GET /metrics`: figures for Prometheus.
+    Metrics,
     /// Something of the agent API.
     Agent(AgentRoute),
     /// Something of the admin API.
@@ -179,6 +181,7 @@ fn at(segments: &[&str]) -> Result<Vec<(Method, Route)>, RouteError> {
     match segments {
         ["healthz"] => Ok(vec![(Method::Get, Route::Healthz)]),
         ["readyz"] => Ok(vec![(Method::Get, Route::Readyz)]),
+        ["metrics"] => Ok(vec![(Method::Get, Route::Metrics)]),
         ["api", "v1", "trust"] => Ok(vec![(Method::Get, Route::Agent(AgentRoute::Trust))]),
         ["api", "v1", "agent", rest @ ..] => {
             agent(rest).map(|route| vec![(Method::Post, Route::Agent(route))])

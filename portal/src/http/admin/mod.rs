@@ -22,6 +22,8 @@ use crate::{
 /// Most kept answers that one request sweeps away.
 const SWEEP: u32 = 100;
 
+pub(super) use portal::version;
+
 /// What a handler works with.
 #[derive(Debug)]
 pub(super) struct Context<'r> {

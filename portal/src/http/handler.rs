@@ -1,0 +1,122 @@
+//! What the server calls for every request: finds the route, lets in who may, asks the handler, and
+//! turns whatever comes of it into a response.
+
+use std::{sync::Arc, time::Instant};
+
+use freehold_protocol::wire::MAX_AGENT_BODY_BYTES;
+
+use super::{
+    admin::{self, Context},
+    agent_api, auth, respond, route,
+    route::{AdminRoute, Route},
+    server::{Handler, Head, Request, Response, ServerStats},
+    throttle::Throttle,
+};
+use crate::{
+    api::MAX_ADMIN_BODY_BYTES,
+    app::role::Permission,
+    context::Portal,
+    error::{AppError, chain},
+    metrics,
+};
+
+/// Largest body where none belongs: enough to read a mistaken one and say so.
+const MAX_STRAY_BODY_BYTES: u64 = 16 * 1024;
+
+/// The portal as the server sees it.
+#[derive(Debug)]
+pub struct PortalHandler {
+    portal: Arc<Portal>,
+    stats: Arc<ServerStats>,
+    throttle: Throttle,
+}
+
+impl PortalHandler {
+    /// For this portal; `stats` are those of the server that will call it.
+    #[must_use]
+    pub fn new(portal: Arc<Portal>, stats: Arc<ServerStats>) -> Self {
+        Self { portal, stats, throttle: Throttle::default() }
+    }
+
+    fn answer(&self, route: Route, request: &Request) -> Result<Response, AppError> {
+        match route {
+            Route::Healthz => Ok(Response::text(200, "ok\n")),
+            Route::Readyz => Ok(match metrics::ready(&self.portal) {
+                Ok(()) => Response::text(200, "ready\n"),
+                Err(error) => {
+                    tracing::warn!(error = %chain(&error), "not ready");
+                    // Anybody may ask, so that the reason stays in the log.
+                    Response::text(503, "not ready; the portal's log says why\n")
+                        .with_header("retry-after", "10")
+                }
+            }),
+            Route::Metrics => {
+                self.let_in_scraper(request)?;
+                let page = metrics::page(&self.portal, &self.stats)?;
+                Ok(Response::new(200)
+                    .with_header("content-type", metrics::CONTENT_TYPE)
+                    .with_body(page.into_bytes()))
+            }
+            Route::Agent(route) => agent_api::handle(&self.portal, &route, request),
+            Route::Admin(AdminRoute::Version) => {
+                admin::version().map(respond::Answer::into_response)
+            }
+            Route::Admin(route) => self.admin(route, request).map(respond::Answer::into_response),
+        }
+    }
+
+    /// Figures tell a stranger how large the fleet is: a scraper on this machine needs no token,
+    /// any other one needs a token that may read.
+    fn let_in_scraper(&self, request: &Request) -> Result<(), AppError> {
+        if request.peer.is_loopback() {
+            return Ok(());
+        }
+        let keys = self.portal.keys.current();
+        let db = &self.portal.db;
+        auth::authenticate(&request.head, request.peer, db, &keys, &self.throttle)?
+            .require(Permission::Read)
+    }
+
+    fn admin(&self, route: AdminRoute, request: &Request) -> Result<respond::Answer, AppError> {
+        let portal = &*self.portal;
+        let keys = portal.keys.current();
+        let caller =
+            auth::authenticate(&request.head, request.peer, &portal.db, &keys, &self.throttle)?;
+        let permission: Permission = route.permission();
+        caller.require(permission)?;
+        let url = portal.config.public_url();
+        let context = Context {
+            db: &portal.db,
+            ring: &portal.keys,
+            keys,
+            url: &url,
+            caller: &caller,
+            request,
+        };
+        admin::dispatch(&context, route)
+    }
+}
+
+impl Handler for PortalHandler {
+    fn body_limit(&self, head: &Head) -> u64 {
+        match route::parse(head.method(), head.path()) {
+            Ok(Route::Agent(_)) => MAX_AGENT_BODY_BYTES,
+            Ok(Route::Admin(_)) => MAX_ADMIN_BODY_BYTES,
+            Ok(Route::Healthz | Route::Readyz | Route::Metrics) | Err(_) => MAX_STRAY_BODY_BYTES,
+        }
+    }
+
+    fn handle(&self, request: Request) -> Response {
+        let started = Instant::now();
+        let (method, path) = (request.head.method(), request.head.path());
+        let response = match route::parse(method, path) {
+            Err(error) => respond::no_route(&error, method, path, &request.id),
+            Ok(route) => self
+                .answer(route, &request)
+                .unwrap_or_else(|error| respond::problem(&error, &request.id)),
+        };
+        let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::debug!(request = %request.id, %method, path, status = response.status(), millis, "answered");
+        respond::secured(response)
+    }
+}
