@@ -22,6 +22,11 @@ pub struct Host {
 }
 
 impl Host {
+    #[cfg(test)]
+    pub(crate) fn for_tests(runner: Box<dyn Runner>) -> Self {
+        Self { runner, locks: Locks::default() }
+    }
+
     /// Deletes the copies of files that a saga at rest no longer needs.
     pub(super) fn discard_saved(&self, _saga: SagaId, _status: &Status) {}
 }

@@ -526,3 +526,6 @@ fn detail_of(failure: &Failure) -> String {
         format!("{}\n{}", failure.what, failure.detail)
     }
 }
+
+#[cfg(test)]
+mod tests;

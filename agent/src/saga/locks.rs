@@ -106,7 +106,8 @@ impl Busy {
     /// Claims a saga, or nothing when another thread drives it.
     pub(super) fn claim(&self, saga: i64) -> Option<Driving<'_>> {
         let mut driven = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        driven.insert(saga).then_some(Driving(self, saga))
+        // Not `then_some`: a claim that was never given must not be dropped, which gives it back.
+        driven.insert(saga).then(|| Driving(self, saga))
     }
 }
 
