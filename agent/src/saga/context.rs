@@ -1,34 +1,86 @@
 //! What a step is given: the plan, the host, and what watches it.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use freehold_protocol::blueprint::names::RoleName;
+use freehold_protocol::ids::PortRange;
+use freehold_protocol::secret::Secret;
 use freehold_protocol::time::Timestamp;
 
 use super::locks::Locks;
-use super::state::Status;
 use super::step::StepOutput;
+use crate::host::facts::Thresholds;
+use crate::host::probe::Roots;
+use crate::host::{certbot, nginx};
 use crate::journal::Journal;
 use crate::journal::sagas::SagaId;
 use crate::plan::Plan;
-use crate::runner::{Activity, CancelToken, Runner};
+use crate::runner::{Activity, CancelToken, Commands, Runner, Watch};
 
 /// The host: where things are, who runs commands, and what only one may do.
 #[derive(Debug)]
 pub struct Host {
     /// Who runs commands.
     pub runner: Box<dyn Runner>,
+    /// Where things are.
+    pub config: HostConfig,
     /// What only one job at a time may do.
     pub locks: Locks,
 }
 
-impl Host {
-    #[cfg(test)]
-    pub(crate) fn for_tests(runner: Box<dyn Runner>) -> Self {
-        Self { runner, locks: Locks::default() }
-    }
+/// Where things are on the host, and how long to wait for them.
+#[derive(Debug, Clone)]
+pub struct HostConfig {
+    /// The folder of the tenants' folders.
+    pub tenants_dir: PathBuf,
+    /// How nginx is called.
+    pub nginx: nginx::Settings,
+    /// How certbot is called.
+    pub certbot: certbot::Settings,
+    /// The folder of certificates that the operator installs.
+    pub certificates_dir: PathBuf,
+    /// Ranges of host ports by role, in place of the blueprint's.
+    pub ports: BTreeMap<RoleName, PortRange>,
+    /// How full the host may be.
+    pub thresholds: Thresholds,
+    /// Whom to believe when public sites are looked at; none: they are looked at over plain HTTP
+    /// only, which is for tests without a certificate authority.
+    pub roots: Option<Roots>,
+    /// Where public sites are looked for.
+    pub public: SocketAddr,
+    /// Waiting times.
+    pub waits: Waits,
+}
 
-    /// Deletes the copies of files that a saga at rest no longer needs.
-    pub(super) fn discard_saved(&self, _saga: SagaId, _status: &Status) {}
+/// Waiting times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waits {
+    /// For the containers of a stack to become healthy.
+    pub start: Duration,
+    /// For one image.
+    pub pull: Duration,
+    /// For a database to answer.
+    pub database: Duration,
+    /// For an address to answer well, after a start or a reload.
+    pub answer: Duration,
+    /// Between two looks.
+    pub pause: Duration,
+}
+
+impl Default for Waits {
+    fn default() -> Self {
+        Self {
+            start: Duration::from_secs(300),
+            pull: Duration::from_secs(1800),
+            database: Duration::from_secs(120),
+            answer: Duration::from_secs(60),
+            pause: Duration::from_secs(1),
+        }
+    }
 }
 
 /// Everything that a step may use.
@@ -57,4 +109,72 @@ impl fmt::Debug for Context<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context").field("saga", &self.saga).finish_non_exhaustive()
     }
+}
+
+#[cfg(test)]
+impl Host {
+    pub(crate) fn for_tests(runner: Box<dyn Runner>) -> Self {
+        let nowhere = PathBuf::from("/nonexistent");
+        let config = HostConfig {
+            tenants_dir: nowhere.clone(),
+            nginx: nginx::Settings {
+                args: Vec::new(),
+                include_dir: nowhere.clone(),
+                listen: Vec::new(),
+                http_port: 80,
+                https_port: 443,
+                reload: nginx::ReloadWith::Nginx,
+                webroot: "/nonexistent".parse().unwrap(),
+            },
+            certbot: certbot::Settings {
+                server: None,
+                email: None,
+                eab: None,
+                config_dir: nowhere.clone(),
+                work_dir: nowhere.clone(),
+                logs_dir: nowhere.clone(),
+                ca_file: None,
+                webroot: nowhere.clone(),
+            },
+            certificates_dir: nowhere,
+            ports: BTreeMap::new(),
+            thresholds: Thresholds::default(),
+            roots: None,
+            public: SocketAddr::from(([127, 0, 0, 1], 443)),
+            waits: Waits::default(),
+        };
+        Self { runner, config, locks: Locks::default() }
+    }
+}
+
+impl Context<'_> {
+    /// Lends a runner whose output goes to people as progress, without the given secrets.
+    pub fn with_commands<T>(&self, secrets: &[Secret], work: impl FnOnce(&Commands<'_>) -> T) -> T {
+        let on_line = |_, line: &str| (self.progress)(line);
+        let watch =
+            Watch { cancel: self.cancel, activity: self.activity, on_line: &on_line, secrets };
+        work(&Commands::new(&*self.host.runner, watch))
+    }
+
+    /// The configuration of the host.
+    #[must_use]
+    pub const fn config(&self) -> &HostConfig {
+        &self.host.config
+    }
+
+    /// Waits a little; the answer is whether to go on.
+    pub fn pause(&self) -> bool {
+        self.activity.touch();
+        !self.cancel.sleep(self.host.config.waits.pause)
+    }
+
+    /// Where a tenant's files are.
+    #[must_use]
+    pub fn tenant_dir(&self) -> PathBuf {
+        tenant_dir(&self.host.config.tenants_dir, self.plan)
+    }
+}
+
+pub(super) fn tenant_dir(base: &Path, plan: &Plan) -> PathBuf {
+    base.join(plan.slug().map_or("none", |slug| slug.as_str()))
 }

@@ -211,7 +211,7 @@ impl Engine {
         while !drive.saga.status.is_at_rest() {
             drive.advance()?;
         }
-        self.host.discard_saved(drive.saga.id, &drive.saga.status);
+        super::steps::clean_up(&self.host, &drive.saga.plan, drive.saga.id, &drive.saga.status);
         Ok(drive.saga.rest())
     }
 }

@@ -1,102 +1,38 @@
 //! What only one job at a time may do on a host. The locks are arguments of what needs them, so
 //! that the compiler asks for them.
 
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use freehold_protocol::failure::{Failure, FailureClass};
-
-use crate::runner::{Activity, CancelToken};
-
-/// How often a waiting job looks again.
-const PAUSE: Duration = Duration::from_millis(20);
+use crate::host::certbot::CertbotMutex;
+use crate::host::nginx::NginxMutex;
 
 /// The locks of a host.
 #[derive(Debug, Default)]
 pub struct Locks {
-    nginx: Mutex<()>,
-    certbot: Mutex<()>,
+    /// Sites and reloads.
+    pub nginx: NginxMutex,
+    /// certbot, which fails when called twice.
+    pub certbot: CertbotMutex,
     ports: Mutex<()>,
 }
 
-/// Proof that nobody else changes sites or reloads nginx.
-#[derive(Debug)]
-pub struct NginxLock<'a>(#[expect(dead_code, reason = "held, not read")] MutexGuard<'a, ()>);
-
-/// Proof that nobody else runs certbot.
-#[derive(Debug)]
-pub struct CertbotLock<'a>(#[expect(dead_code, reason = "held, not read")] MutexGuard<'a, ()>);
-
 /// Proof that nobody else looks for free ports.
 #[derive(Debug)]
-pub struct PortsLock<'a>(#[expect(dead_code, reason = "held, not read")] MutexGuard<'a, ()>);
+pub struct PortsLock<'a>(#[expect(dead_code, reason = "held for its drop")] MutexGuard<'a, ()>);
 
 impl Locks {
-    /// Waits for the web server.
-    ///
-    /// # Errors
-    /// When the wait was cancelled.
-    pub fn nginx(
-        &self,
-        cancel: &CancelToken,
-        activity: &Activity,
-    ) -> Result<NginxLock<'_>, Failure> {
-        wait(&self.nginx, "nginx", cancel, activity).map(NginxLock)
-    }
-
-    /// Waits for the certificate client.
-    ///
-    /// # Errors
-    /// When the wait was cancelled.
-    pub fn certbot(
-        &self,
-        cancel: &CancelToken,
-        activity: &Activity,
-    ) -> Result<CertbotLock<'_>, Failure> {
-        wait(&self.certbot, "certbot", cancel, activity).map(CertbotLock)
-    }
-
     /// Waits for the right to choose ports.
-    ///
-    /// # Errors
-    /// When the wait was cancelled.
-    pub fn ports(
-        &self,
-        cancel: &CancelToken,
-        activity: &Activity,
-    ) -> Result<PortsLock<'_>, Failure> {
-        wait(&self.ports, "the port table", cancel, activity).map(PortsLock)
+    #[must_use]
+    pub fn ports(&self) -> PortsLock<'_> {
+        // It guards the time between looking and writing, not memory.
+        PortsLock(self.ports.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-fn wait<'a>(
-    lock: &'a Mutex<()>,
-    what: &str,
-    cancel: &CancelToken,
-    activity: &Activity,
-) -> Result<MutexGuard<'a, ()>, Failure> {
-    loop {
-        match lock.try_lock() {
-            Ok(guard) => return Ok(guard),
-            // A holder that panicked leaves nothing half-made in here: the lock guards no data.
-            Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => {}
-        }
-        // Another job at work is a sign of life of this one.
-        activity.touch();
-        if cancel.sleep(PAUSE) {
-            return Err(Failure::new(
-                FailureClass::Host,
-                format!("the job was stopped while it waited for {what}"),
-                "queue the job again",
-            ));
-        }
-    }
-}
-
-/// Tenants that a job is at work on in this process.
+/// The sagas that threads of this process drive.
 #[derive(Debug, Default)]
-pub(super) struct Busy(Mutex<std::collections::BTreeSet<i64>>);
+pub(super) struct Busy(Mutex<BTreeSet<i64>>);
 
 /// Proof that this thread alone drives a saga.
 #[derive(Debug)]

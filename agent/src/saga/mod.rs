@@ -24,12 +24,14 @@
 //! | [`engine`] | brings a saga to rest |
 //! | [`recover`] | from the journal to where to go on |
 //! | [`context`] | what a step is given |
+//! | [`host`] | the host as the configuration describes it |
 //! | [`watch`] | deadlines, cancellation, silence |
 //! | [`locks`] | what only one job at a time may do |
 //! | [`steps`] | one file per step, `run` and `undo` side by side |
 
 pub mod context;
 pub mod engine;
+pub mod host;
 pub mod locks;
 pub mod recover;
 pub mod state;

@@ -140,12 +140,17 @@ impl std::fmt::Display for Step {
 pub enum Before {
     /// Nothing needs to be known.
     Nothing,
-    /// Files that were there, each with the place of its copy; `None` when it was not there.
+    /// The tenant's files.
     Files {
-        /// The files.
-        files: Vec<SavedFile>,
-        /// Folders that were not there.
-        absent_folders: Vec<PathBuf>,
+        /// Those that were there; each has a copy until the saga rests.
+        existed: Vec<String>,
+        /// Whether the tenant's folder was there.
+        folder: bool,
+    },
+    /// The tenant's site.
+    Site {
+        /// Its text, when there was one.
+        text: Option<String>,
     },
     /// What of the tenant's project was there.
     Project {
@@ -153,24 +158,12 @@ pub enum Before {
         ran: bool,
         /// Names of its volumes.
         volumes: Vec<String>,
-        /// Names of its networks.
-        networks: Vec<String>,
     },
     /// Whether a certificate of this name was there.
     Certificate {
         /// Whether it was.
         existed: bool,
     },
-}
-
-/// A file as it was.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SavedFile {
-    /// Where it belongs.
-    pub path: PathBuf,
-    /// Where its copy is; `None` when there was no such file.
-    pub copy: Option<PathBuf>,
 }
 
 /// What a step hands on to later steps and to the report.

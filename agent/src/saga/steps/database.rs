@@ -1,0 +1,92 @@
+//! `database-ready`: the database answers a client, not only its port.
+
+use std::time::Duration;
+
+use freehold_protocol::failure::{Failure, FailureClass};
+
+use super::{decided, deploy, stack};
+use crate::host::compose;
+use crate::runner::Stdin;
+use crate::saga::Action;
+use crate::saga::context::Context;
+use crate::saga::step::{Before, RunEnd, StepOutput};
+
+/// Longest time of one question.
+const ASK: Duration = Duration::from_secs(20);
+/// Most questions.
+const MAX_ASKS: u64 = 600;
+
+#[derive(Debug)]
+pub(super) struct DatabaseReady;
+
+impl Action for DatabaseReady {
+    fn look(&self, _context: &Context<'_>) -> Result<Before, Failure> {
+        Ok(Before::Nothing)
+    }
+
+    fn run(&self, context: &Context<'_>) -> RunEnd {
+        decided(wait(context).map(|()| StepOutput::Nothing))
+    }
+
+    fn undo(&self, _context: &Context<'_>, _before: &Before) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn deadline(&self, context: &Context<'_>) -> Duration {
+        context.config().waits.database + ASK * 2
+    }
+}
+
+fn wait(context: &Context<'_>) -> Result<(), Failure> {
+    let Some(database) = &deploy(context)?.blueprint.freehold.database else { return Ok(()) };
+    let stack = stack::stack(context)?;
+    let service = service_name(&database.service)?;
+    let words: Vec<String> = match &database.ready_command {
+        Some(words) => words.iter().map(ToString::to_string).collect(),
+        None => vec![
+            "pg_isready".to_owned(),
+            "--quiet".to_owned(),
+            format!("--username={}", database.user),
+            format!("--dbname={}", database.database),
+        ],
+    };
+    let waits = context.config().waits;
+    let pause = waits.pause.as_millis().max(1);
+    let asks = u64::try_from(waits.database.as_millis() / pause).unwrap_or(1).clamp(1, MAX_ASKS);
+    let mut last = None;
+    for _ in 0..asks {
+        let asked = context.with_commands(&[], |commands| {
+            compose::run_in_running(commands, &stack, &service, &words, Stdin::Null, ASK)
+        });
+        match asked {
+            Ok(_) => return Ok(()),
+            Err(error) => last = Some(error),
+        }
+        if !context.pause() {
+            break;
+        }
+    }
+    let detail = last.map(|error| Failure::from(error).detail).unwrap_or_default();
+    Err(Failure::new(
+        FailureClass::App,
+        format!("the database {} does not answer within {} s", database.service, waits.database.as_secs()),
+        format!(
+            "read its log with `docker compose --project-name={} logs {}`, mend the release, and deploy again",
+            stack.project, database.service
+        ),
+    )
+    .with_detail(detail))
+}
+
+/// A service's name as the host layer takes it.
+pub(super) fn service_name(
+    name: &freehold_protocol::blueprint::names::ServiceName,
+) -> Result<crate::host::names::ServiceName, Failure> {
+    name.as_str().parse().map_err(|error: crate::host::names::BadName| {
+        Failure::new(
+            FailureClass::Request,
+            error.to_string(),
+            "name the service with lower-case letters, digits, - and _",
+        )
+    })
+}

@@ -1,0 +1,154 @@
+//! `migrate` and `onboard`: the product's own commands.
+
+use std::time::Duration;
+
+use freehold_protocol::blueprint::model::{Hook, HookMode};
+use freehold_protocol::failure::{Failure, FailureClass};
+use freehold_protocol::seal::{SealContext, seal};
+use freehold_protocol::secret::Secret;
+
+use super::{bug, decided, deploy, stack};
+use crate::host::compose::{self, ComposeError};
+use crate::host::files::Folder;
+use crate::runner::{CommandError, Stdin};
+use crate::saga::Action;
+use crate::saga::context::Context;
+use crate::saga::step::{Before, RunEnd, StepOutput};
+
+/// Time beyond the hook's own limit, for the engine to make and remove a container.
+const SLACK: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub(super) struct Migrate;
+
+impl Action for Migrate {
+    fn look(&self, _context: &Context<'_>) -> Result<Before, Failure> {
+        Ok(Before::Nothing)
+    }
+
+    fn run(&self, context: &Context<'_>) -> RunEnd {
+        let run = || -> Result<StepOutput, Failure> {
+            if let Some(hook) = &deploy(context)?.blueprint.freehold.hooks.migrate {
+                run_hook(context, "migrate", hook, Stdin::Null, &[])?;
+            }
+            Ok(StepOutput::Nothing)
+        };
+        decided(run())
+    }
+
+    /// A changed schema goes with the volumes of a first deploy. After a redeploy it stays: only the
+    /// product knows the way back, and its previous release must cope with it.
+    fn undo(&self, _context: &Context<'_>, _before: &Before) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn deadline(&self, context: &Context<'_>) -> Duration {
+        let hooks = context.plan.blueprint().map(|blueprint| &blueprint.freehold.hooks);
+        limit(hooks.and_then(|hooks| hooks.migrate.as_ref()))
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Onboard;
+
+impl Action for Onboard {
+    fn look(&self, _context: &Context<'_>) -> Result<Before, Failure> {
+        Ok(Before::Nothing)
+    }
+
+    fn run(&self, context: &Context<'_>) -> RunEnd {
+        decided(onboard(context))
+    }
+
+    /// The account goes with the volumes of a first deploy; after a redeploy it stays, unused.
+    fn undo(&self, _context: &Context<'_>, _before: &Before) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn deadline(&self, context: &Context<'_>) -> Duration {
+        let hooks = context.plan.blueprint().map(|blueprint| &blueprint.freehold.hooks);
+        limit(hooks.and_then(|hooks| hooks.onboard.as_ref()))
+    }
+}
+
+fn onboard(context: &Context<'_>) -> Result<StepOutput, Failure> {
+    let deploy = deploy(context)?;
+    let (Some(hook), Some(admin)) = (&deploy.blueprint.freehold.hooks.onboard, &deploy.admin)
+    else {
+        return Ok(StepOutput::Nothing);
+    };
+    let order = &context.plan.order;
+    let Some(seal_to) = &order.seal_to else {
+        return Err(Failure::new(
+            FailureClass::Refused,
+            "the portal has no sealing key, so the first admin's password could not be sent",
+            "enroll the host again: its trust document names no sealing key",
+        ));
+    };
+    let drawn = stack::drawn(&Folder::open(&context.tenant_dir())?)?;
+    let password = drawn
+        .admin_password
+        .ok_or_else(|| bug("no password was drawn for the first admin"))?;
+    let password = Secret::new(String::clone(&password));
+    // Sealed before the account exists: a password that cannot be told to anybody is of no use.
+    let seal_context = SealContext::TenantPassword {
+        portal: order.portal,
+        agent: order.agent,
+        tenant: deploy.tenant,
+        job: order.job,
+    };
+    let sealed = seal(seal_to, &seal_context, &password)
+        .map_err(|error| bug(&format!("the first admin's password was not sealed: {error}")))?;
+    let input = serde_json::json!({
+        "email": admin.email.as_str(),
+        "name": admin.name,
+        "password": password.expose(),
+    });
+    let input = Stdin::Secret(Secret::new(input.to_string()));
+    run_hook(context, "onboard", hook, input, std::slice::from_ref(&password))?;
+    Ok(StepOutput::Onboarded { sealed_password: Some(sealed) })
+}
+
+fn limit(hook: Option<&Hook>) -> Duration {
+    hook.map_or(SLACK, |hook| Duration::from_secs(hook.timeout_seconds.into()) + SLACK)
+}
+
+fn run_hook(
+    context: &Context<'_>,
+    name: &str,
+    hook: &Hook,
+    input: Stdin,
+    secrets: &[Secret],
+) -> Result<(), Failure> {
+    let stack = stack::stack(context)?;
+    let service = super::database::service_name(&hook.service)?;
+    let words: Vec<String> = hook.command.iter().map(ToString::to_string).collect();
+    let deadline = Duration::from_secs(hook.timeout_seconds.into());
+    let run = context.with_commands(secrets, |commands| match hook.mode {
+        HookMode::Run => {
+            compose::run_in_new(commands, &stack, &service, &words, input, deadline)
+        }
+        HookMode::Exec => {
+            compose::run_in_running(commands, &stack, &service, &words, input, deadline)
+        }
+    });
+    match run {
+        Ok(_) => Ok(()),
+        Err(ComposeError::Hook { source, .. }) => {
+            let how = match &source {
+                CommandError::TimedOut { .. } => {
+                    format!("did not end within {} s", deadline.as_secs())
+                }
+                error => error
+                    .code()
+                    .map_or_else(|| "did not run".to_owned(), |code| format!("exited with {code}")),
+            };
+            Err(source.failure(
+                FailureClass::App,
+                &format!("the {name} hook of {service} {how}"),
+                "read its output in the detail, mend the release, and deploy again",
+            ))
+        }
+        Err(error) => Err(error.into()),
+    }
+}

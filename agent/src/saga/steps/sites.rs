@@ -1,0 +1,147 @@
+//! `site-http`, `site-https` and `site-off`: the tenant's site in nginx.
+
+use freehold_protocol::failure::{Failure, FailureClass};
+use freehold_protocol::ids::TenantId;
+
+use super::{bug, deploy, ended, journal};
+use crate::host::nginx::{self, CertificateFiles, Route, Site, Stage};
+use crate::saga::Action;
+use crate::saga::context::Context;
+use crate::saga::step::{Before, RunEnd, StepOutput};
+
+#[derive(Debug)]
+pub(super) struct SiteHttp;
+
+impl Action for SiteHttp {
+    fn look(&self, context: &Context<'_>) -> Result<Before, Failure> {
+        look(context)
+    }
+
+    fn run(&self, context: &Context<'_>) -> RunEnd {
+        ended(put(context, Stage::Http))
+    }
+
+    fn undo(&self, context: &Context<'_>, before: &Before) -> Result<(), Failure> {
+        put_back(context, before)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct SiteHttps;
+
+impl Action for SiteHttps {
+    fn look(&self, context: &Context<'_>) -> Result<Before, Failure> {
+        look(context)
+    }
+
+    fn run(&self, context: &Context<'_>) -> RunEnd {
+        let run = || put(context, Stage::Https(certificate(context)?));
+        ended(run())
+    }
+
+    fn undo(&self, context: &Context<'_>, before: &Before) -> Result<(), Failure> {
+        put_back(context, before)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct SiteOff;
+
+impl Action for SiteOff {
+    fn look(&self, context: &Context<'_>) -> Result<Before, Failure> {
+        look(context)
+    }
+
+    fn run(&self, context: &Context<'_>) -> RunEnd {
+        let run = || -> Result<StepOutput, Failure> {
+            let lock = context.host.locks.nginx.lock();
+            let tenant = tenant(context)?;
+            context.with_commands(&[], |commands| {
+                nginx::remove_site(commands, &lock, &context.config().nginx, tenant)
+            })?;
+            Ok(StepOutput::Nothing)
+        };
+        ended(run())
+    }
+
+    fn undo(&self, context: &Context<'_>, before: &Before) -> Result<(), Failure> {
+        put_back(context, before)
+    }
+}
+
+fn tenant(context: &Context<'_>) -> Result<TenantId, Failure> {
+    context.plan.order.work.tenant().ok_or_else(|| bug("the job has no tenant"))
+}
+
+fn look(context: &Context<'_>) -> Result<Before, Failure> {
+    let text = nginx::read_site(&context.config().nginx, tenant(context)?)?;
+    Ok(Before::Site { text })
+}
+
+fn put(context: &Context<'_>, stage: Stage) -> Result<StepOutput, Failure> {
+    let site = site(context, stage)?;
+    let lock = context.host.locks.nginx.lock();
+    context.with_commands(&[], |commands| {
+        nginx::ensure_site(commands, &lock, &context.config().nginx, &site)
+    })?;
+    Ok(StepOutput::Nothing)
+}
+
+fn put_back(context: &Context<'_>, before: &Before) -> Result<(), Failure> {
+    let Before::Site { text } = before else { return Err(bug("a site step has no record")) };
+    let lock = context.host.locks.nginx.lock();
+    let tenant = tenant(context)?;
+    context.with_commands(&[], |commands| {
+        nginx::undo_site(commands, &lock, &context.config().nginx, tenant, text.as_deref())
+    })?;
+    Ok(())
+}
+
+/// The tenant's site, from the blueprint's routes and the journal's ports.
+pub(super) fn site(context: &Context<'_>, stage: Stage) -> Result<Site, Failure> {
+    let deploy = deploy(context)?;
+    let ports = context.journal.tenant_ports(deploy.tenant).map_err(journal)?;
+    let routes = deploy
+        .blueprint
+        .freehold
+        .routes
+        .iter()
+        .map(|route| {
+            let path = route.path.as_str().parse().map_err(|error: crate::host::names::BadName| {
+                Failure::new(
+                    FailureClass::Request,
+                    error.to_string(),
+                    "use a plain path in the blueprint's route",
+                )
+            })?;
+            let port = *ports
+                .get(&route.port)
+                .ok_or_else(|| bug("a route's port is not reserved"))?;
+            Ok(Route { path, port, websocket: route.websocket })
+        })
+        .collect::<Result<_, Failure>>()?;
+    Ok(Site {
+        tenant: deploy.tenant,
+        slug: deploy.slug.clone(),
+        domain: deploy.domain.clone(),
+        stage,
+        routes,
+        body_limit_mib: Site::BODY_LIMIT_MIB,
+        answer_timeout_secs: Site::ANSWER_TIMEOUT_SECS,
+    })
+}
+
+/// The certificate that an earlier step has found or made.
+fn certificate(context: &Context<'_>) -> Result<CertificateFiles, Failure> {
+    let found = context.outputs.iter().find_map(|output| match output {
+        StepOutput::Certificate { chain, key, .. } => Some((chain, key)),
+        _ => None,
+    });
+    let (chain, key) = found.ok_or_else(|| bug("no certificate was found or made before"))?;
+    let plain = |path: &std::path::Path| {
+        path.to_string_lossy()
+            .parse()
+            .map_err(|error: crate::host::names::BadName| bug(&error.to_string()))
+    };
+    Ok(CertificateFiles { chain: plain(chain)?, key: plain(key)? })
+}

@@ -1,0 +1,149 @@
+//! What several steps share: the tenant's folder, its files, and what stands in them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use freehold_protocol::blueprint::{Allocation, Blueprint, Marks};
+use freehold_protocol::failure::{Failure, FailureClass};
+use freehold_protocol::secret::Secret;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::{bug, deploy, journal};
+use crate::host::compose::{COMPOSE_FILE, ENV_FILE, Stack};
+use crate::host::files::{Access, FilesError, Folder};
+use crate::host::names::ProjectName;
+use crate::journal::sagas::SagaId;
+use crate::saga::context::Context;
+
+/// The tenant's secrets inside its folder.
+pub(super) const SECRETS_FILE: &str = "secrets.json";
+/// Says whose folder it is.
+pub(super) const MARK_FILE: &str = "freehold.json";
+/// Every file of a tenant's folder.
+pub(super) const FILES: [&str; 4] = [COMPOSE_FILE, ENV_FILE, SECRETS_FILE, MARK_FILE];
+
+/// What the host has drawn for a tenant.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Drawn {
+    /// The blueprint's secrets.
+    pub(super) secrets: BTreeMap<String, Zeroizing<String>>,
+    /// The temporary password of the first admin, until it has an account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) admin_password: Option<Zeroizing<String>>,
+}
+
+/// The end of the names of a saga's copies.
+pub(super) fn keep_name(saga: SagaId) -> String {
+    format!("before-{saga}")
+}
+
+/// The tenant's stack.
+pub(super) fn stack(context: &Context<'_>) -> Result<Stack, Failure> {
+    Ok(Stack::new(project(context)?, &context.tenant_dir()))
+}
+
+/// The tenant's compose project.
+pub(super) fn project(context: &Context<'_>) -> Result<ProjectName, Failure> {
+    let name = context.plan.project().ok_or_else(|| bug("the job has no project"))?;
+    name.parse().map_err(|error: crate::host::names::BadName| bug(&error.to_string()))
+}
+
+pub(super) fn blueprint<'a>(context: &Context<'a>) -> Result<&'a Blueprint, Failure> {
+    context.plan.blueprint().ok_or_else(|| bug("the job has no blueprint"))
+}
+
+/// What the host has drawn for the tenant; empty before the first deploy.
+pub(super) fn drawn(folder: &Folder) -> Result<Drawn, Failure> {
+    let Some(bytes) = folder.read(SECRETS_FILE)? else { return Ok(Drawn::default()) };
+    let bytes = Zeroizing::new(bytes);
+    // The parser's message could quote a secret.
+    serde_json::from_slice(&bytes).map_err(|_| {
+        Failure::new(
+            FailureClass::Host,
+            format!("{} cannot be read", folder.path().join(SECRETS_FILE).display()),
+            "restore the file from a backup: the tenant's database has the passwords that were in it",
+        )
+    })
+}
+
+pub(super) fn write_drawn(folder: &Folder, drawn: &Drawn) -> Result<(), Failure> {
+    let json = serde_json::to_vec_pretty(drawn).map_err(|error| bug(&error.to_string()))?;
+    folder.write(SECRETS_FILE, &Zeroizing::new(json), Access::Private)?;
+    Ok(())
+}
+
+/// Everything that the blueprint leaves open, for this tenant on this host.
+pub(super) fn allocation(context: &Context<'_>, folder: &Folder) -> Result<Allocation, Failure> {
+    let deploy = deploy(context)?;
+    let drawn = drawn(folder)?;
+    let declared = &deploy.blueprint.freehold.secrets;
+    let secrets = declared
+        .keys()
+        .filter_map(|name| {
+            let value = drawn.secrets.get(name.as_str())?;
+            Some((name.clone(), Secret::new(String::clone(value))))
+        })
+        .collect();
+    let settings = deploy
+        .settings
+        .iter()
+        .map(|(name, value)| {
+            let name = name.parse().map_err(|error: freehold_protocol::ids::ParseIdError| {
+                Failure::new(FailureClass::Request, error.to_string(), "correct the setting's name")
+            })?;
+            Ok((name, value.clone()))
+        })
+        .collect::<Result<_, Failure>>()?;
+    Ok(Allocation {
+        tenant: deploy.slug.clone(),
+        domain: deploy.domain.clone(),
+        ports: context.journal.tenant_ports(deploy.tenant).map_err(journal)?,
+        secrets,
+        settings,
+        marks: Marks {
+            portal: context.plan.order.portal,
+            tenant: deploy.tenant,
+            job: context.plan.mark,
+        },
+    })
+}
+
+/// Writes `compose.yaml` and `.env` from the journal's ports and the drawn secrets.
+pub(super) fn write_files(context: &Context<'_>, folder: &Folder) -> Result<(), Failure> {
+    let deploy = deploy(context)?;
+    let allocation = allocation(context, folder)?;
+    let rendered = freehold_protocol::blueprint::render(&deploy.blueprint, &allocation).map_err(
+        |error| {
+            Failure::new(
+                FailureClass::Request,
+                error.to_string(),
+                "correct the tenant's settings or the blueprint, and deploy again",
+            )
+        },
+    )?;
+    folder.write(ENV_FILE, rendered.env.expose().as_bytes(), Access::Private)?;
+    folder.write(COMPOSE_FILE, rendered.compose_json.as_bytes(), Access::Private)?;
+    Ok(())
+}
+
+/// Puts a file back that was there before the saga. Once it is back, doing so again changes nothing.
+pub(super) fn restore(folder: &Folder, name: &str, saga: SagaId) -> Result<(), FilesError> {
+    let keep = keep_name(saga);
+    // `Folder::restore` would remove the file when the copy is gone, that is, after a first restore.
+    if folder.read(&format!("{name}.{keep}"))?.is_some() {
+        folder.restore(name, &keep)?;
+    }
+    Ok(())
+}
+
+/// Removes the copies that a saga has made.
+pub(super) fn discard_copies(directory: &Path, saga: SagaId) -> Result<(), FilesError> {
+    let Some(folder) = Folder::open_if_there(directory)? else { return Ok(()) };
+    let ending = format!(".{}", keep_name(saga));
+    for name in folder.files()?.iter().filter(|name| name.ends_with(&ending)) {
+        folder.remove(name)?;
+    }
+    Ok(())
+}
