@@ -57,14 +57,12 @@ fn engine(
     journal: &Journal,
     clock: &Arc<PortalClock>,
 ) -> Result<crate::saga::engine::Engine, CliError> {
-    let host = Arc::new(crate::saga::context::Host {
-        runner: Box::new(system(config)?),
-        locks: crate::saga::locks::Locks::default(),
-    });
+    let host = crate::saga::context::Host::new(config, Box::new(system(config)?))
+        .map_err(|failure| CliError::new(Exit::Usage, failure.what, failure.advice))?;
     Ok(crate::saga::engine::Engine::new(
         journal.clone(),
-        host,
-        Arc::new(super::no_steps::NoSteps),
+        Arc::new(host),
+        Arc::new(crate::saga::steps::Actions),
         Arc::clone(clock) as Arc<dyn Clock>,
         crate::saga::engine::Patience::default(),
     ))

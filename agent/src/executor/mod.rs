@@ -13,7 +13,6 @@
 pub mod answer;
 pub mod build;
 pub mod inventory;
-mod no_steps;
 pub mod offer;
 pub mod portal_time;
 mod report;

@@ -40,7 +40,7 @@ impl Action for DatabaseReady {
 fn wait(context: &Context<'_>) -> Result<(), Failure> {
     let Some(database) = &deploy(context)?.blueprint.freehold.database else { return Ok(()) };
     let stack = stack::stack(context)?;
-    let service = service_name(&database.service)?;
+    let service = &database.service;
     let words: Vec<String> = match &database.ready_command {
         Some(words) => words.iter().map(ToString::to_string).collect(),
         None => vec![
@@ -56,7 +56,7 @@ fn wait(context: &Context<'_>) -> Result<(), Failure> {
     let mut last = None;
     for _ in 0..asks {
         let asked = context.with_commands(&[], |commands| {
-            compose::run_in_running(commands, &stack, &service, &words, Stdin::Null, ASK)
+            compose::run_in_running(commands, &stack, service, &words, Stdin::Null, ASK)
         });
         match asked {
             Ok(_) => return Ok(()),
@@ -76,17 +76,4 @@ fn wait(context: &Context<'_>) -> Result<(), Failure> {
         ),
     )
     .with_detail(detail))
-}
-
-/// A service's name as the host layer takes it.
-pub(super) fn service_name(
-    name: &freehold_protocol::blueprint::names::ServiceName,
-) -> Result<crate::host::names::ServiceName, Failure> {
-    name.as_str().parse().map_err(|error: crate::host::names::BadName| {
-        Failure::new(
-            FailureClass::Request,
-            error.to_string(),
-            "name the service with lower-case letters, digits, - and _",
-        )
-    })
 }

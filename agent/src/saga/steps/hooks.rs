@@ -88,8 +88,9 @@ fn onboard(context: &Context<'_>) -> Result<StepOutput, Failure> {
     let drawn = stack::drawn(&Folder::open(&context.tenant_dir())?)?;
     let password = drawn
         .admin_password
+        .clone()
+        .map(Secret::new)
         .ok_or_else(|| bug("no password was drawn for the first admin"))?;
-    let password = Secret::new(String::clone(&password));
     // Sealed before the account exists: a password that cannot be told to anybody is of no use.
     let seal_context = SealContext::TenantPassword {
         portal: order.portal,
@@ -121,15 +122,15 @@ fn run_hook(
     secrets: &[Secret],
 ) -> Result<(), Failure> {
     let stack = stack::stack(context)?;
-    let service = super::database::service_name(&hook.service)?;
+    let service = &hook.service;
     let words: Vec<String> = hook.command.iter().map(ToString::to_string).collect();
     let deadline = Duration::from_secs(hook.timeout_seconds.into());
     let run = context.with_commands(secrets, |commands| match hook.mode {
         HookMode::Run => {
-            compose::run_in_new(commands, &stack, &service, &words, input, deadline)
+            compose::run_in_new(commands, &stack, service, &words, input, deadline)
         }
         HookMode::Exec => {
-            compose::run_in_running(commands, &stack, &service, &words, input, deadline)
+            compose::run_in_running(commands, &stack, service, &words, input, deadline)
         }
     });
     match run {

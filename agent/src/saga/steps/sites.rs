@@ -1,6 +1,6 @@
 //! `site-http`, `site-https` and `site-off`: the tenant's site in nginx.
 
-use freehold_protocol::failure::{Failure, FailureClass};
+use freehold_protocol::failure::Failure;
 use freehold_protocol::ids::TenantId;
 
 use super::{bug, deploy, ended, journal};
@@ -107,13 +107,7 @@ pub(super) fn site(context: &Context<'_>, stage: Stage) -> Result<Site, Failure>
         .routes
         .iter()
         .map(|route| {
-            let path = route.path.as_str().parse().map_err(|error: crate::host::names::BadName| {
-                Failure::new(
-                    FailureClass::Request,
-                    error.to_string(),
-                    "use a plain path in the blueprint's route",
-                )
-            })?;
+            let path = route.path.clone();
             let port = *ports
                 .get(&route.port)
                 .ok_or_else(|| bug("a route's port is not reserved"))?;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use freehold_protocol::blueprint::{Allocation, Blueprint, Marks};
+use freehold_protocol::blueprint::{Allocation, Marks};
 use freehold_protocol::failure::{Failure, FailureClass};
 use freehold_protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::{bug, deploy, journal};
 use crate::host::compose::{COMPOSE_FILE, ENV_FILE, Stack};
@@ -28,10 +28,17 @@ pub(super) const FILES: [&str; 4] = [COMPOSE_FILE, ENV_FILE, SECRETS_FILE, MARK_
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Drawn {
     /// The blueprint's secrets.
-    pub(super) secrets: BTreeMap<String, Zeroizing<String>>,
+    pub(super) secrets: BTreeMap<String, String>,
     /// The temporary password of the first admin, until it has an account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) admin_password: Option<Zeroizing<String>>,
+    pub(super) admin_password: Option<String>,
+}
+
+impl Drop for Drawn {
+    fn drop(&mut self) {
+        self.secrets.values_mut().for_each(Zeroize::zeroize);
+        self.admin_password.zeroize();
+    }
 }
 
 /// The end of the names of a saga's copies.
@@ -48,10 +55,6 @@ pub(super) fn stack(context: &Context<'_>) -> Result<Stack, Failure> {
 pub(super) fn project(context: &Context<'_>) -> Result<ProjectName, Failure> {
     let name = context.plan.project().ok_or_else(|| bug("the job has no project"))?;
     name.parse().map_err(|error: crate::host::names::BadName| bug(&error.to_string()))
-}
-
-pub(super) fn blueprint<'a>(context: &Context<'a>) -> Result<&'a Blueprint, Failure> {
-    context.plan.blueprint().ok_or_else(|| bug("the job has no blueprint"))
 }
 
 /// What the host has drawn for the tenant; empty before the first deploy.
@@ -83,7 +86,7 @@ pub(super) fn allocation(context: &Context<'_>, folder: &Folder) -> Result<Alloc
         .keys()
         .filter_map(|name| {
             let value = drawn.secrets.get(name.as_str())?;
-            Some((name.clone(), Secret::new(String::clone(value))))
+            Some((name.clone(), Secret::new(value.clone())))
         })
         .collect();
     let settings = deploy

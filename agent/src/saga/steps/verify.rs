@@ -171,11 +171,7 @@ pub(super) fn look(
 
 fn ask_backend(subject: &Subject<'_>) -> Result<EndpointHealth, Failure> {
     let health = &subject.blueprint.freehold.health;
-    let path = health
-        .path
-        .as_str()
-        .parse()
-        .map_err(|error: crate::host::names::BadName| bug(&error.to_string()))?;
+    let path = &health.path;
     let Some(port) = subject.ports.get(&health.port).copied() else {
         return Ok(EndpointHealth {
             url: health.path.to_string(),
@@ -185,7 +181,7 @@ fn ask_backend(subject: &Subject<'_>) -> Result<EndpointHealth, Failure> {
         });
     };
     let url = format!("http://127.0.0.1:{port}{path}");
-    Ok(probe::report(&url, &probe::loopback(port, subject.domain, &path, REQUEST)))
+    Ok(probe::report(&url, &probe::loopback(port, subject.domain, path, REQUEST)))
 }
 
 /// The public address, through nginx on this host, with the certificate checked.

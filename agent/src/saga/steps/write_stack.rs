@@ -1,7 +1,6 @@
 //! `write-stack`: the tenant's folder with `compose.yaml`, `.env` and the secrets.
 
 use freehold_protocol::failure::{Failure, FailureClass};
-use zeroize::Zeroizing;
 
 use super::stack::{self, FILES, MARK_FILE, keep_name};
 use super::{bug, deploy, ended};
@@ -93,7 +92,7 @@ fn write(context: &Context<'_>) -> Result<(), Failure> {
 
 fn draw(
     spec: freehold_protocol::blueprint::model::SecretSpec,
-) -> Result<Zeroizing<String>, Failure> {
+) -> Result<String, Failure> {
     let mut failed = false;
     let value = spec.draw(|| {
         let mut byte = [0_u8; 1];
@@ -101,7 +100,7 @@ fn draw(
         byte[0]
     });
     match value {
-        Some(value) if !failed => Ok(Zeroizing::new(value.expose().to_owned())),
+        Some(value) if !failed => Ok(value.expose().to_owned()),
         _ => Err(Failure::new(
             FailureClass::Host,
             "the host's random number generator does not work",
