@@ -12,6 +12,7 @@ use crate::{
     error::AppError,
     instance::{InstanceLock, LockError},
     keys::{KeyError, KeyRing, KnownKeys},
+    nonces::NonceCache,
     waiting_room::WaitingRoom,
 };
 
@@ -26,6 +27,8 @@ pub struct Portal {
     pub keys: KeyRing,
     /// Where polls wait.
     pub waiting_room: Arc<WaitingRoom>,
+    /// Nonces of signed requests.
+    pub nonces: NonceCache,
     _lock: InstanceLock,
 }
 
@@ -86,6 +89,7 @@ impl Portal {
         let waiting_room = Arc::new(WaitingRoom::default());
         let room = Arc::clone(&waiting_room);
         db.on_wake(move |agent| room.wake(agent));
-        Ok((Self { config, db, keys, waiting_room, _lock: lock }, owner))
+        let nonces = NonceCache::default();
+        Ok((Self { config, db, keys, waiting_room, nonces, _lock: lock }, owner))
     }
 }

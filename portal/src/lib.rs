@@ -15,4 +15,5 @@ pub mod http;
 pub mod instance;
 pub mod keys;
 pub mod metrics;
+pub mod nonces;
 pub mod waiting_room;

@@ -67,22 +67,72 @@ pub fn page(portal: &Portal, stats: &ServerStats) -> Result<String, AppError> {
         page.value("jobs", &format!("{{state=\"{state}\"}}"), count);
     }
     let age = oldest.map_or(0, |at: Timestamp| portal.db.now().millis_since(at).max(0) / 1000);
-    page.one("oldest_queued_job_seconds", "gauge", "Age of the oldest job that waits for its host.", age);
+    page.one(
+        "oldest_queued_job_seconds",
+        "gauge",
+        "Age of the oldest job that waits for its host.",
+        age,
+    );
     page.family("hosts", "gauge", "Hosts by presence of their agent.");
     for (presence, count) in presence::Presence::ALL.iter().zip(hosts) {
         page.value("hosts", &format!("{{presence=\"{presence}\"}}"), count);
     }
-    page.one("polls_parked", "gauge", "Agents' polls that wait for a job.", portal.waiting_room.waiting());
+    page.one(
+        "polls_parked",
+        "gauge",
+        "Agents' polls that wait for a job.",
+        portal.waiting_room.waiting(),
+    );
     page.one("http_connections", "gauge", "Open connections.", stats.open_connections());
-    page.one("http_requests_in_flight", "gauge", "Requests in hand, parked polls included.", stats.requests_in_flight());
-    page.one("http_requests_total", "counter", "Requests answered or in hand.", stats.requests_total());
-    page.one("http_rejected_total", "counter", "Connections refused because the portal was full.", stats.rejected_total());
-    page.one("http_refused_total", "counter", "Requests refused by the HTTP layer.", stats.refused_requests_total());
-    page.one("http_timeouts_total", "counter", "Connections cut at a deadline.", stats.timeouts_total());
-    page.one("http_panics_total", "counter", "Requests that ended in a defect of the portal.", stats.panics_total());
-    page.one("database_writable", "gauge", "1 while the database can be written.", u8::from(portal.db.fatal().is_none()));
+    page.one(
+        "http_requests_in_flight",
+        "gauge",
+        "Requests in hand, parked polls included.",
+        stats.requests_in_flight(),
+    );
+    page.one(
+        "http_requests_total",
+        "counter",
+        "Requests answered or in hand.",
+        stats.requests_total(),
+    );
+    page.one(
+        "http_rejected_total",
+        "counter",
+        "Connections refused because the portal was full.",
+        stats.rejected_total(),
+    );
+    page.one(
+        "http_refused_total",
+        "counter",
+        "Requests refused by the HTTP layer.",
+        stats.refused_requests_total(),
+    );
+    page.one(
+        "http_timeouts_total",
+        "counter",
+        "Connections cut at a deadline.",
+        stats.timeouts_total(),
+    );
+    page.one(
+        "http_panics_total",
+        "counter",
+        "Requests that ended in a defect of the portal.",
+        stats.panics_total(),
+    );
+    page.one(
+        "database_writable",
+        "gauge",
+        "1 while the database can be written.",
+        u8::from(portal.db.fatal().is_none()),
+    );
     let expires = portal.keys.current().trust().document().exp.as_secs();
-    page.one("trust_expires_timestamp_seconds", "gauge", "When the trust document expires.", expires);
+    page.one(
+        "trust_expires_timestamp_seconds",
+        "gauge",
+        "When the trust document expires.",
+        expires,
+    );
     Ok(page.0)
 }
 

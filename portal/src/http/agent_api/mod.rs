@@ -1,26 +1,111 @@
-//! The agent API over HTTP.
+//! The agent API (docs/agent-protocol.md). Every call but the trust document and the enrollment is
+//! signed by the agent's identity key; every call is idempotent.
+
+mod poll;
+mod signature;
+#[cfg(test)]
+mod tests;
+
+use freehold_protocol::{
+    ids::{AgentId, JobId},
+    problem::FieldError,
+    trust::MAX_STEPS,
+    wire::{EnrollRequest, EventsRequest, Inventory, ReportRequest},
+};
 
 use super::{
+    input,
     route::AgentRoute,
     server::{Request, Response},
 };
 use crate::{
+    app::{
+        enroll::Enroll, record_events::RecordEvents, record_inventory::RecordInventory,
+        record_report::RecordReport,
+    },
     context::Portal,
-    error::{AppError, Kind},
+    error::AppError,
 };
 
-/// Answers an agent.
+/// Answers a call.
 ///
 /// # Errors
-/// Always, until the calls are wired to `app`.
+/// 401 with the reason as its code for a request that is not signed as it should be; else what the
+/// call itself refuses.
 pub fn handle(
-    _portal: &Portal,
-    _route: &AgentRoute,
-    _request: &Request,
+    portal: &Portal,
+    route: &AgentRoute,
+    request: &Request,
 ) -> Result<Response, AppError> {
-    Err(AppError::new(
-        Kind::Unavailable { retry_after_secs: 60 },
-        "agent_api_off",
-        "this portal does not serve agents yet",
-    ))
+    match route {
+        AgentRoute::Trust => Ok(trust(portal)),
+        AgentRoute::Enroll => enroll(portal, request),
+        AgentRoute::Poll => {
+            let agent = signature::verify(portal, request)?;
+            poll::poll(portal, agent, request)
+        }
+        AgentRoute::Inventory => {
+            let agent = signature::verify(portal, request)?;
+            let inventory: Inventory = input::body(request)?;
+            portal.db.write(move |tx| RecordInventory { agent, inventory }.apply(tx))?;
+            Ok(Response::no_content())
+        }
+        AgentRoute::Events(job) => {
+            let agent = signature::verify(portal, request)?;
+            events(portal, agent, *job, request)
+        }
+        AgentRoute::Report(job) => {
+            let agent = signature::verify(portal, request)?;
+            report(portal, agent, *job, request)
+        }
+    }
+}
+
+/// The trust documents, oldest first: an agent takes the one that its token pins and walks on.
+fn trust(portal: &Portal) -> Response {
+    let keys = portal.keys.current();
+    let skip = keys.trust_version().saturating_sub(MAX_STEPS as u64);
+    Response::json(200, &keys.trust_after(skip)).with_header("cache-control", "no-store")
+}
+
+fn enroll(portal: &Portal, request: &Request) -> Result<Response, AppError> {
+    let asked: EnrollRequest = input::body(request)?;
+    if asked.agent_version.len() > 64 {
+        return Err(AppError::invalid("/agentVersion", "use at most 64 bytes"));
+    }
+    let keys = portal.keys.current();
+    let answer = portal.db.write(move |tx| Enroll(asked).apply(tx, &keys))?;
+    Ok(Response::json(200, &answer))
+}
+
+fn events(
+    portal: &Portal,
+    agent: AgentId,
+    job: JobId,
+    request: &Request,
+) -> Result<Response, AppError> {
+    let sent: EventsRequest = input::body(request)?;
+    let lease_secs = i64::from(portal.config.lease_secs);
+    let answer = portal
+        .db
+        .write(move |tx| RecordEvents { agent, job, request: sent, lease_secs }.apply(tx))?;
+    Ok(Response::json(200, &answer))
+}
+
+fn report(
+    portal: &Portal,
+    agent: AgentId,
+    job: JobId,
+    request: &Request,
+) -> Result<Response, AppError> {
+    let sent: ReportRequest = input::body(request)?;
+    let keys = portal.keys.current();
+    let report = RecordReport { agent, job, envelope: sent.report };
+    portal.db.write(move |tx| report.apply(tx, &keys))?;
+    Ok(Response::no_content())
+}
+
+/// One refused field of a request.
+fn field(pointer: &str, detail: String) -> FieldError {
+    FieldError { pointer: pointer.to_owned(), detail }
 }

@@ -1,0 +1,146 @@
+//! The long poll: look, and if there is nothing, wait in the waiting room until there is.
+
+use std::time::{Duration, Instant};
+
+use freehold_protocol::{
+    ids::AgentId,
+    wire::{MAX_WAIT_SECS, PollRequest},
+};
+
+use super::{
+    super::{
+        input,
+        server::{Request, Response},
+    },
+    field,
+};
+use crate::{
+    app::poll::{Pace, Poll, Turn},
+    context::Portal,
+    error::AppError,
+    keys::mint,
+    waiting_room::Woke,
+};
+
+/// Most running jobs that an agent may list.
+const MAX_RUNNING: usize = 256;
+/// Interval of agents that must not hold a connection, in seconds; up to a third more at random.
+const INTERVAL_SECS: u32 = 30;
+/// When an agent in conflict is asked again for its proof, in seconds.
+const PROOF_SECS: u32 = 2;
+/// When an agent that was sent away asks again, in seconds.
+const AWAY_SECS: u32 = 2;
+
+/// Answers a poll.
+pub(super) fn poll(
+    portal: &Portal,
+    agent: AgentId,
+    request: &Request,
+) -> Result<Response, AppError> {
+    let asked: PollRequest = input::body(request)?;
+    check(&asked)?;
+    let rhythm = Rhythm::of(portal, &asked)?;
+    let end = Instant::now() + rhythm.hold;
+    let mut look = Poll {
+        agent,
+        request: asked.clone(),
+        pace: Pace {
+            lease_secs: i64::from(portal.config.lease_secs),
+            expect_secs: rhythm.expect_secs(),
+        },
+        first: true,
+    };
+    // The place is taken before the look, so that nothing queued in between is missed.
+    let ticket = portal.waiting_room.enter(agent);
+    let mut away = false;
+    let (turn, keys) = loop {
+        let keys = portal.keys.current();
+        let (poll, with) = (look.clone(), std::sync::Arc::clone(&keys));
+        let turn = portal.db.write(move |tx| poll.apply(tx, &with))?;
+        look.first = false;
+        let news = !turn.is_quiet()
+            || keys.trust_version() > asked.trust_version
+            || (turn.conflict && asked.head_proof.is_none());
+        let left = end.saturating_duration_since(Instant::now());
+        if news || left.is_zero() {
+            break (turn, keys);
+        }
+        match ticket.wait(until(&turn, left), || request.peer_gone()) {
+            Woke::Called => {}
+            // The time of a waiting job may have come before the end of the wait.
+            Woke::TimedOut if turn.next_at.is_some() => {}
+            Woke::TimedOut => break (turn, keys),
+            Woke::Leave => {
+                away = true;
+                break (turn, keys);
+            }
+        }
+    };
+    drop(ticket);
+    let next = if away {
+        AWAY_SECS
+    } else if turn.conflict && asked.head_proof.is_none() {
+        PROOF_SECS
+    } else if turn.links.is_empty() {
+        rhythm.next_poll_secs
+    } else {
+        // Whoever has just been given work comes back at once to say that it took it.
+        0
+    };
+    let now = portal.db.now();
+    let answer = turn.answer(&keys, agent, &asked, now, next, rhythm.wait_secs)?;
+    Ok(Response::json(200, &answer))
+}
+
+fn check(asked: &PollRequest) -> Result<(), AppError> {
+    let mut error = AppError::new(crate::error::Kind::Invalid, "invalid", "a field was refused");
+    if asked.running.len() > MAX_RUNNING {
+        error.fields.push(field("/running", format!("use at most {MAX_RUNNING} jobs")));
+    }
+    if asked.agent_version.len() > 64 {
+        error.fields.push(field("/agentVersion", "use at most 64 bytes".into()));
+    }
+    if asked.wait_seconds > MAX_WAIT_SECS {
+        error.fields.push(field("/waitSeconds", format!("use at most {MAX_WAIT_SECS}")));
+    }
+    if error.fields.is_empty() { Ok(()) } else { Err(error) }
+}
+
+/// How long to wait now: until the end, or until a job that waits for its time may start.
+fn until(turn: &Turn, left: Duration) -> Duration {
+    turn.next_at.map_or(left, |at| {
+        let millis = u64::try_from(at.millis_since(turn.now)).unwrap_or(0);
+        // Never zero, which would spin; a second's delay of a retry is nothing.
+        left.min(Duration::from_millis(millis) + Duration::from_millis(50))
+    })
+}
+
+/// Whether the agent may hold its connection, and when it shall ask again.
+#[derive(Debug, Clone, Copy)]
+struct Rhythm {
+    hold: Duration,
+    wait_secs: u32,
+    next_poll_secs: u32,
+}
+
+impl Rhythm {
+    /// Long polls as long as there is room; near the connection cap agents go over to intervals, so
+    /// that admins still get in.
+    fn of(portal: &Portal, asked: &PollRequest) -> Result<Self, AppError> {
+        let room = portal.config.max_connections / 5 * 4;
+        if portal.waiting_room.waiting() < room {
+            let wait_secs = portal.config.poll_wait_secs.min(MAX_WAIT_SECS);
+            let hold = Duration::from_secs(asked.wait_seconds.min(wait_secs).into());
+            return Ok(Self { hold, wait_secs, next_poll_secs: 0 });
+        }
+        let [jitter] = mint::random::<1>()?;
+        let next_poll_secs = INTERVAL_SECS + u32::from(jitter) * (INTERVAL_SECS / 3) / 255;
+        Ok(Self { hold: Duration::ZERO, wait_secs: 0, next_poll_secs })
+    }
+
+    fn expect_secs(self) -> i64 {
+        // An agent that does not wait here keeps its own pace, of half a minute by default.
+        let pause = if self.hold.is_zero() { self.next_poll_secs.max(INTERVAL_SECS) } else { 0 };
+        i64::try_from(self.hold.as_secs()).unwrap_or(0) + i64::from(pause)
+    }
+}

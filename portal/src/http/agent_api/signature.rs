@@ -1,0 +1,98 @@
+//! Who calls: the HTTP message signature of an agent's identity key.
+
+use freehold_protocol::{
+    httpsig::{HttpSigError, MAX_SKEW_SECS, SignedParts, claim, verify as check},
+    ids::AgentId,
+};
+
+use super::super::server::Request;
+use crate::{
+    config::Config,
+    context::Portal,
+    db::hosts,
+    error::{AppError, Kind},
+    nonces::NonceRefused,
+};
+
+/// Finds out which agent sent a request, or refuses it.
+///
+/// # Errors
+/// 401; its code is that of [`HttpSigError`], `agent_unknown`, `agent_revoked` or `nonce_repeated`.
+/// 429 when the agent sends too many requests.
+pub(super) fn verify(portal: &Portal, request: &Request) -> Result<AgentId, AppError> {
+    let header = |name| {
+        request.head.get_single(name).ok().flatten().ok_or_else(|| unsigned(HttpSigError::Missing))
+    };
+    let digest = header("content-digest")?;
+    let claim = claim(header("signature-input")?, header("signature")?).map_err(unsigned)?;
+    let agent = portal
+        .db
+        .read(|read| hosts::agent(read, claim.agent))
+        .map_err(|error| if error.kind == Kind::NotFound { unknown() } else { error })?;
+    let query = request.head.query().map_or_else(|| "?".to_owned(), |query| format!("?{query}"));
+    let authority = authority(&portal.config);
+    let parts = SignedParts {
+        method: request.head.method().as_str(),
+        // What is configured, never what the Host header claims.
+        authority: &authority,
+        path: request.head.path(),
+        query: &query,
+        body: &request.body,
+    };
+    let now = portal.db.now();
+    check(&claim, &agent.identity_key, &parts, digest, now).map_err(|error| match error {
+        HttpSigError::Skew => unsigned(error).advice(format!(
+            "it is {} s since 1970 by the portal's clock (see the Date header): sign with that time, and set the host's clock",
+            now.as_secs()
+        )),
+        other => unsigned(other),
+    })?;
+    if agent.revoked_at.is_some() {
+        return Err(AppError::new(
+            Kind::Unauthenticated,
+            "agent_revoked",
+            "this agent was replaced or revoked",
+        )
+        .advice("ask an admin for a new token (`freehold host token NAME`) and enroll again"));
+    }
+    match portal.nonces.note(agent.id, &claim.nonce, now) {
+        Ok(()) => Ok(agent.id),
+        Err(NonceRefused::Repeated) => Err(AppError::new(
+            Kind::Unauthenticated,
+            "nonce_repeated",
+            "the request was sent before",
+        )
+        .advice("sign every request anew")),
+        Err(NonceRefused::TooMany) => Err(AppError::new(
+            Kind::TooMany { retry_after_secs: 10 },
+            "too_many_requests",
+            "the agent sends more requests than it may",
+        )),
+    }
+}
+
+fn unknown() -> AppError {
+    AppError::new(Kind::Unauthenticated, "agent_unknown", "there is no such agent")
+        .advice("ask an admin for a new token (`freehold host token NAME`) and enroll again")
+}
+
+fn unsigned(error: HttpSigError) -> AppError {
+    let refused = AppError::new(Kind::Unauthenticated, error.code(), error.to_string());
+    match error {
+        HttpSigError::Skew => {
+            refused.advice(format!("the clocks may differ by {MAX_SKEW_SECS} s at most"))
+        }
+        HttpSigError::Signature => refused
+            .advice("the agent must call the portal by its `public_url`: that is what it signs"),
+        HttpSigError::Missing | HttpSigError::Form | HttpSigError::Digest => {
+            refused.advice("docs/agent-protocol.md shows how requests are signed")
+        }
+    }
+}
+
+/// Host and port as agents sign them: without the scheme's default port.
+fn authority(config: &Config) -> String {
+    let authority = config.authority();
+    let default = if config.public_url().starts_with("https://") { ":443" } else { ":80" };
+    authority.strip_suffix(default).map_or_else(|| authority.clone(), str::to_owned)
+}
