@@ -16,4 +16,5 @@ pub mod instance;
 pub mod keys;
 pub mod metrics;
 pub mod nonces;
+pub mod serve;
 pub mod waiting_room;
