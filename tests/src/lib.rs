@@ -13,3 +13,4 @@ pub mod nginx;
 pub mod ports;
 pub mod process;
 pub mod scratch;
+pub mod world;

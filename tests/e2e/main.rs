@@ -1,0 +1,7 @@
+//! End-to-end tests: the real portal and agent, the real Docker engine, nginx, and certbot with a
+//! certificate authority of the test's own. One module per requirement; `script/test e2e` builds
+//! what they need and runs them.
+
+#![expect(clippy::unwrap_used, reason = "a test says what it expects by unwrapping")]
+
+mod deploy;

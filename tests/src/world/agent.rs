@@ -1,0 +1,315 @@
+//! `freehold-agent`, both halves, on a host whose folders, web server and certificate authority
+//! are a test's own.
+
+use super::programs::{Outcome, agent_program, run};
+use super::{PORTS, Setup};
+use crate::{acme::Acme, nginx::Nginx, process::Daemon, scratch::Scratch};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const START: Duration = Duration::from_secs(30);
+
+/// One of the agent's two processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    /// The one with network.
+    Poller,
+    /// The one with root's rights.
+    Executor,
+}
+
+/// An agent with its folders.
+#[derive(Debug)]
+pub struct Agent {
+    daemon: Option<Daemon>,
+    folder: PathBuf,
+    setup: Setup,
+    disk: Option<Disk>,
+}
+
+impl Agent {
+    /// Writes its configuration; it is neither enrolled nor started.
+    pub(super) fn prepare(
+        scratch: &Scratch,
+        nginx: &Nginx,
+        acme: &Acme,
+        first_port: u16,
+        setup: &Setup,
+    ) -> Self {
+        let folder = scratch.folder("agent");
+        for name in
+            ["state", "certbot/config", "certbot/work", "certbot/logs", "webroot", "certificates"]
+        {
+            std::fs::create_dir_all(folder.join(name)).expect("a folder for the agent");
+        }
+        let disk = setup.state_disk_kib.map(|kib| Disk::mount(&folder.join("state"), kib));
+        let text = configuration(&folder, nginx, acme, first_port);
+        std::fs::write(folder.join("agent.toml"), text).expect("agent.toml");
+        Self { daemon: None, folder, setup: setup.clone(), disk }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut words = self.setup.agent_wrapper.iter();
+        let mut command = match words.next() {
+            Some(wrapper) => {
+                let mut command = Command::new(wrapper);
+                command.args(words).arg(agent_program());
+                command
+            }
+            None => Command::new(agent_program()),
+        };
+        command.args(args).arg("--config").arg(self.folder.join("agent.toml"));
+        for set in &self.setup.agent {
+            command.arg("--set").arg(set);
+        }
+        command.envs(self.setup.agent_env.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Runs one of its commands.
+    pub fn cli(&self, args: &[&str]) -> Outcome {
+        run(self.command(args), None)
+    }
+
+    /// Enrolls the host by a token.
+    pub fn enroll(&self, token: &str, args: &[&str]) -> Outcome {
+        let all: Vec<&str> = ["enroll"].iter().chain(args).copied().collect();
+        run(self.command(&all), Some(&format!("{token}\n")))
+    }
+
+    /// Starts both halves.
+    #[track_caller]
+    pub fn start(&mut self) {
+        assert!(self.daemon.is_none(), "the agent runs already");
+        let command = self.command(&["run"]);
+        let mut daemon = Daemon::start("freehold-agent run", &command, &self.log_file());
+        let socket = self.folder.join("executor.sock");
+        daemon.wait_until("has its socket", START, || {
+            std::os::unix::net::UnixStream::connect(&socket).is_ok()
+        });
+        self.daemon = Some(daemon);
+    }
+
+    /// Ends both halves as an operator would.
+    pub fn stop(&mut self) {
+        if let Some(mut daemon) = self.daemon.take() {
+            daemon.stop();
+        }
+    }
+
+    /// Ends both halves and whoever watches over them as a crash would, until `start`.
+    pub fn kill(&mut self) {
+        let Some(mut daemon) = self.daemon.take() else { return };
+        let halves: Vec<_> = [Half::Executor, Half::Poller]
+            .into_iter()
+            .filter_map(|half| pid_of(daemon.pid(), half))
+            .collect();
+        daemon.kill();
+        for half in halves {
+            end(half);
+        }
+    }
+
+    /// Ends one half as a crash would; it is started again after a moment.
+    #[track_caller]
+    pub fn kill_half(&self, half: Half) {
+        let parent = self.daemon.as_ref().expect("the agent runs").pid();
+        let pid = pid_of(parent, half).unwrap_or_else(|| panic!("the {half:?} does not run"));
+        end(pid);
+    }
+
+    /// Changes what `--set` and the environment say from the next start on.
+    pub fn setup(&mut self) -> &mut Setup {
+        &mut self.setup
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The executor's folder.
+    pub fn state(&self) -> PathBuf {
+        self.folder.join("state")
+    }
+
+    /// The folder of tenants' files.
+    pub fn tenants(&self) -> PathBuf {
+        self.state().join("tenants")
+    }
+
+    /// The journal.
+    pub fn journal(&self) -> PathBuf {
+        self.state().join("journal.db")
+    }
+
+    /// The folder of certbot's configuration.
+    pub fn certbot(&self) -> PathBuf {
+        self.folder.join("certbot/config")
+    }
+
+    /// The state folder's own disk.
+    pub fn disk(&self) -> &Disk {
+        self.disk.as_ref().expect("the setup asked for a disk")
+    }
+
+    /// What both halves wrote.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.log_file()).unwrap_or_default()).into_owned()
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.join("run.log")
+    }
+}
+
+/// The child of `parent` that is this half.
+fn pid_of(parent: u32, half: Half) -> Option<Pid> {
+    let role = match half {
+        Half::Poller => "poll",
+        Half::Executor => "execute",
+    };
+    let list = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok()?;
+    list.split_whitespace().find_map(|child| {
+        let line = std::fs::read(format!("/proc/{child}/cmdline")).ok()?;
+        let is_it = line.split(|byte| *byte == 0).any(|word| word == role.as_bytes());
+        is_it.then(|| child.parse().ok().and_then(Pid::from_raw)).flatten()
+    })
+}
+
+/// Ends a process with SIGKILL and waits until it is gone.
+fn end(pid: Pid) {
+    if kill_process(pid, Signal::KILL).is_err() {
+        // Gone already is as good.
+        return;
+    }
+    let began = Instant::now();
+    let place = format!("/proc/{}/exe", pid.as_raw_nonzero());
+    while std::fs::read_link(&place).is_ok() {
+        assert!(began.elapsed() < Duration::from_secs(10), "{pid:?} outlives SIGKILL");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn configuration(folder: &Path, nginx: &Nginx, acme: &Acme, first_port: u16) -> String {
+    let at = |name: &str| folder.join(name).display().to_string();
+    let list = nginx.args().iter().map(|arg| format!("\"{arg}\"")).collect::<Vec<_>>().join(", ");
+    let half = PORTS / 2;
+    let ranges = [("backend", first_port), ("frontend", first_port + half)]
+        .map(|(role, first)| format!("{role} = \"{first}-{}\"\n", first + half - 1))
+        .concat();
+    let mut text = String::new();
+    write!(
+        text,
+        "state_dir = \"{state}\"
+poller_dir = \"{poller}\"
+socket = \"{socket}\"
+poller_user = \"\"
+log = \"info\"
+
+[portal]
+max_backoff_secs = 5
+
+[nginx]
+args = [{list}]
+include_dir = \"{sites}\"
+listen = \"{listen}\"
+http_port = {http}
+https_port = {https}
+reload = \"nginx\"
+
+[certbot]
+server = \"{directory}\"
+config_dir = \"{config}\"
+work_dir = \"{work}\"
+logs_dir = \"{logs}\"
+ca_file = \"{server_ca}\"
+webroot = \"{webroot}\"
+
+[certificates]
+dir = \"{certificates}\"
+
+[probe]
+ca_file = \"{issuer_ca}\"
+address = \"127.0.0.1\"
+
+[ports]
+{ranges}
+# The machine that runs tests is busy, and its disk may be nearly full.
+[thresholds]
+memory_percent = 100
+cpu_percent = 1000
+disk_percent = 99
+
+[inventory]
+interval_secs = 10
+",
+        state = at("state"),
+        poller = at("poller"),
+        socket = at("executor.sock"),
+        sites = nginx.sites().display(),
+        listen = Nginx::LISTEN,
+        http = nginx.http_port(),
+        https = nginx.https_port(),
+        directory = acme.directory_url(),
+        config = at("certbot/config"),
+        work = at("certbot/work"),
+        logs = at("certbot/logs"),
+        server_ca = acme.server_ca().display(),
+        webroot = at("webroot"),
+        certificates = at("certificates"),
+        issuer_ca = acme.issuer_ca().display(),
+    )
+    .expect("a String takes everything");
+    text
+}
+
+/// A disk in memory, for tests that fill one.
+#[derive(Debug)]
+pub struct Disk {
+    path: PathBuf,
+}
+
+impl Disk {
+    fn mount(path: &Path, kib: u32) -> Self {
+        let mut command = Command::new("mount");
+        command.args(["-t", "tmpfs", "-o", &format!("size={kib}k,mode=0700"), "tmpfs"]).arg(path);
+        run(command, None).ok();
+        Self { path: path.to_owned() }
+    }
+
+    /// Leaves `kib` KiB free, or as near above it as possible.
+    pub fn fill(&self, kib: u64) {
+        self.free();
+        let stat = rustix::fs::statvfs(&self.path).expect("the disk can be asked");
+        let free = stat.f_bavail * stat.f_frsize;
+        let size = free.saturating_sub(kib * 1024);
+        let size = usize::try_from(size).expect("a test's disk fits into memory");
+        std::fs::write(self.path.join("ballast"), vec![0_u8; size]).expect("ballast");
+    }
+
+    /// Takes away what `fill` wrote.
+    pub fn free(&self) {
+        match std::fs::remove_file(self.path.join("ballast")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                panic!("ballast: {error}")
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let mut command = Command::new("umount");
+        // Lazily: a program of a failed test may still be in it.
+        command.arg("--lazy").arg(&self.path);
+        let outcome = run(command, None);
+        if !outcome.success() {
+            eprintln!("{} stays mounted: {outcome}", self.path.display());
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! A whole Freehold of a test's own: portal, agent, nginx, certificate authority, one enrolled
+//! host, all real, in a scratch folder. The Docker engine is shared; everything of a world carries
+//! its tag there, and nothing else is looked at or removed.
+
+mod agent;
+mod api;
+mod docker;
+mod evidence;
+mod jobs;
+mod portal;
+mod programs;
+mod snapshot;
+mod tenant;
+
+use std::sync::atomic::{AtomicU16, Ordering};
+
+pub use agent::{Agent, Half};
+pub use api::{Api, Reply};
+pub use docker::docker;
+pub use jobs::steps_of;
+pub use portal::Portal;
+pub use programs::{Outcome, agent_program, portal_program, run};
+pub use snapshot::Snapshot;
+pub use tenant::{Tenant, blueprint};
+
+use crate::{acme::Acme, nginx::Nginx, scratch::Scratch};
+
+/// The name of a world's host.
+pub const HOST: &str = "vps-1";
+/// Ports of one world: half for backends, half for frontends.
+const PORTS: u16 = 20;
+/// The first of all: below those of `crate::ports`, above those that blueprints name.
+const FIRST_PORT: u16 = 10_000;
+/// Worlds that one test process may make.
+const WORLDS: u16 = 100;
+
+/// What a test may want to be different.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    /// Lines of the portal's configuration.
+    pub portal: Vec<String>,
+    /// `key=value` for the agent's `--set`.
+    pub agent: Vec<String>,
+    /// Further environment of the agent.
+    pub agent_env: Vec<(String, String)>,
+    /// A program before the agent's own, such as `faketime`.
+    pub agent_wrapper: Vec<String>,
+    /// Size of a disk of its own for the agent's state folder, in KiB.
+    pub state_disk_kib: Option<u32>,
+    /// Whether to leave out the host: no enrollment, no agent.
+    pub no_host: bool,
+}
+
+/// See the module. Dropping it ends all programs and removes all that they made.
+#[derive(Debug)]
+pub struct World {
+    // Ended in this order: the agent first, so that it does not look for what is gone.
+    agent: Agent,
+    portal: Portal,
+    /// The certificate authority.
+    pub acme: Acme,
+    /// The web server.
+    pub nginx: Nginx,
+    tag: String,
+    ports: (u16, u16),
+    scratch: Scratch,
+}
+
+impl World {
+    /// Starts one; `name` is for its folder's.
+    pub fn start(name: &str) -> Self {
+        Self::start_with(name, Setup::default())
+    }
+
+    /// Starts one that differs.
+    pub fn start_with(name: &str, setup: Setup) -> Self {
+        static COUNT: AtomicU16 = AtomicU16::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        assert!(number < WORLDS, "more than {WORLDS} worlds in one test process");
+        // Letters and digits only: it is part of a tenant's short name.
+        let tag = format!("w{:x}x{number:x}", std::process::id());
+        // Two test processes begin at different places.
+        let slot = (u16::try_from(std::process::id() % 5).expect("below 5") * WORLDS + number)
+            % (5 * WORLDS);
+        let first = FIRST_PORT + slot * PORTS;
+
+        programs::check();
+        let scratch = Scratch::new(name);
+        let nginx = Nginx::start(&scratch);
+        let acme = Acme::start(&scratch, nginx.http_port());
+        let portal = Portal::start(&scratch, &setup.portal);
+        let agent = Agent::prepare(&scratch, &nginx, &acme, first, &setup);
+        let mut world = Self { agent, portal, acme, nginx, tag, ports: (first, PORTS), scratch };
+        if !setup.no_host {
+            world.enroll();
+            world.agent.start();
+        }
+        world
+    }
+
+    /// Adds the host on the portal and enrolls the agent as it.
+    pub fn enroll(&mut self) {
+        let body = serde_json::json!({ "name": HOST });
+        self.api().call("POST", "/hosts", Some(&body)).expect(201);
+        let token = self.enrollment_token(None);
+        let outcome = self.agent.enroll(&token, &[]);
+        assert!(outcome.success(), "the agent does not enroll: {outcome}");
+    }
+
+    /// A new enrollment token for the host.
+    pub fn enrollment_token(&self, ttl_minutes: Option<u32>) -> String {
+        let body = ttl_minutes
+            .map_or(serde_json::json!({}), |minutes| serde_json::json!({ "ttlMinutes": minutes }));
+        let path = format!("/hosts/{HOST}/enrollment-tokens");
+        let answer = self.api().call("POST", &path, Some(&body)).expect(201);
+        answer["token"].as_str().expect("a token").to_owned()
+    }
+
+    /// The portal's API, as the owner.
+    pub fn api(&self) -> &Api {
+        self.portal.api()
+    }
+
+    /// The portal.
+    pub fn portal(&mut self) -> &mut Portal {
+        &mut self.portal
+    }
+
+    /// The agent.
+    pub fn agent(&mut self) -> &mut Agent {
+        &mut self.agent
+    }
+
+    /// The agent, to look at.
+    pub fn agent_ref(&self) -> &Agent {
+        &self.agent
+    }
+
+    /// The portal, to look at.
+    pub fn portal_ref(&self) -> &Portal {
+        &self.portal
+    }
+
+    /// What every tenant's short name in this world ends with.
+    pub fn tag(&self) -> &str {
+        &self.tag
+    }
+
+    /// First port and number of ports that this world's host may give to tenants.
+    pub fn port_range(&self) -> (u16, u16) {
+        self.ports
+    }
+
+    /// The world's folder.
+    pub fn scratch(&self) -> &Scratch {
+        &self.scratch
+    }
+
+    /// Runs `freehold` as the owner.
+    pub fn cli<I, A>(&self, args: I) -> Outcome
+    where
+        I: IntoIterator<Item = A>,
+        A: AsRef<std::ffi::OsStr>,
+    {
+        let mut command = std::process::Command::new(portal_program());
+        command
+            .args(args)
+            .env("FREEHOLD_URL", self.api().url())
+            .env("FREEHOLD_TOKEN", self.api().token())
+            .env("HOME", self.scratch.path())
+            .env_remove("XDG_CONFIG_HOME");
+        run(command, None)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            evidence::print(self);
+        }
+        self.agent.stop();
+        self.portal.stop();
+        docker::remove_all(&self.tag);
+    }
+}

@@ -1,0 +1,138 @@
+//! `freehold serve`, as an installation runs it.
+
+use super::api::Api;
+use super::programs::{Outcome, portal_program, run};
+use crate::{ports, process::Daemon, scratch::Scratch};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+const START: Duration = Duration::from_secs(30);
+/// What an API token starts with.
+const TOKEN: &str = "fhk_";
+
+/// A portal with its folders.
+#[derive(Debug)]
+pub struct Portal {
+    daemon: Option<Daemon>,
+    api: Api,
+    port: u16,
+    folder: PathBuf,
+}
+
+impl Portal {
+    /// Starts a new one in `scratch`'s folder `portal`.
+    pub(super) fn start(scratch: &Scratch, lines: &[String]) -> Self {
+        let folder = scratch.folder("portal");
+        let port = ports::free();
+        let mut text = format!(
+            "listen = \"127.0.0.1:{port}\"\ndata_dir = \"{}\"\n",
+            folder.join("data").display()
+        );
+        for line in lines {
+            text.push_str(line);
+            text.push('\n');
+        }
+        std::fs::write(folder.join("portal.toml"), text).expect("portal.toml");
+        let url = format!("http://127.0.0.1:{port}");
+        let mut portal = Self { daemon: None, api: Api::new(&url, ""), port, folder };
+        portal.begin();
+        portal.api = Api::new(&url, &portal.first_token());
+        portal
+    }
+
+    /// The owner's token, shown at the first start alone.
+    fn first_token(&self) -> String {
+        let log = self.log();
+        log.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'))
+            .find(|word| word.starts_with(TOKEN))
+            .unwrap_or_else(|| {
+                panic!("the first start showed no token that starts with {TOKEN}:\n{log}")
+            })
+            .to_owned()
+    }
+
+    /// Starts it again.
+    #[track_caller]
+    pub fn begin(&mut self) {
+        assert!(self.daemon.is_none(), "the portal runs already");
+        let mut command = Command::new(portal_program());
+        command.arg("serve").arg("--config").arg(self.config());
+        let mut daemon = Daemon::start("freehold serve", &command, &self.log_file());
+        daemon.wait_for_port(self.port, START);
+        let url = format!("http://127.0.0.1:{}/readyz", self.port);
+        daemon.wait_until("is ready", START, || {
+            crate::curl::get(&url, None).is_ok_and(|answer| answer.status == 200)
+        });
+        self.daemon = Some(daemon);
+    }
+
+    /// A start that is expected to fail: how it ended and what it said.
+    pub fn begin_refused(&self) -> Outcome {
+        let mut command = Command::new("timeout");
+        command.arg("20").arg(portal_program()).arg("serve").arg("--config").arg(self.config());
+        run(command, None)
+    }
+
+    /// Ends it as an operator would.
+    pub fn stop(&mut self) -> Option<ExitStatus> {
+        self.daemon.take().map(|mut daemon| daemon.stop())
+    }
+
+    /// Ends it as a crash would.
+    pub fn kill(&mut self) {
+        if let Some(mut daemon) = self.daemon.take() {
+            daemon.kill();
+        }
+    }
+
+    /// Its API, as the owner.
+    pub fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.folder.join("portal.toml")
+    }
+
+    /// The folder of its database and keys.
+    pub fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// Its database.
+    pub fn database(&self) -> PathBuf {
+        self.data().join("portal.db")
+    }
+
+    /// The folder of its keys.
+    pub fn keys(&self) -> PathBuf {
+        self.data().join("keys")
+    }
+
+    /// Runs `freehold` on this machine's portal, configuration included: `db backup`, `key rotate`.
+    pub fn local(&self, args: &[&str]) -> Outcome {
+        let mut command = Command::new(portal_program());
+        command.args(args).arg("--config").arg(self.config()).env("HOME", &self.folder);
+        run(command, None)
+    }
+
+    /// What it wrote since its first start.
+    pub fn log(&self) -> String {
+        read(&self.log_file())
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.join("serve.log")
+    }
+}
+
+fn read(path: &Path) -> String {
+    String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned()
+}
