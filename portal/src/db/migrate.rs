@@ -25,8 +25,8 @@ pub(super) fn version(connection: &Connection) -> Result<u32, OpenError> {
         .map_err(|source| OpenError::Sql { what: "reading the schema version", source })
 }
 
-/// Runs every migration that is missing.
-pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
+/// Refuses a database that a newer version or another program has written; returns its version.
+pub(super) fn check_known(connection: &Connection) -> Result<u32, OpenError> {
     let sql = |what| move |source| OpenError::Sql { what, source };
     let found = version(connection)?;
     if found > SCHEMA_VERSION {
@@ -52,6 +52,12 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
             return Err(OpenError::Foreign);
         }
     }
+    Ok(found)
+}
+
+/// Runs every migration that is missing.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
+    let found = check_known(connection)?;
     for (number, (name, script)) in (1u32..).zip(MIGRATIONS).skip(found as usize) {
         let failed = |source| OpenError::Migration { number, name, source };
         let transaction =

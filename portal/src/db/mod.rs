@@ -9,6 +9,7 @@
 //! `freehold serve` ends for a clean restart.
 
 pub mod audit;
+pub mod backup;
 pub mod blueprints;
 pub mod chain;
 pub(crate) mod codec;
@@ -24,6 +25,8 @@ pub mod meta;
 mod migrate;
 mod row;
 pub mod tenants;
+#[cfg(test)]
+mod tests;
 pub mod tokens;
 mod writer;
 

@@ -1,0 +1,213 @@
+use std::{
+    io::{BufRead as _, BufReader},
+    process::Stdio,
+    sync::Barrier,
+    thread,
+};
+
+use rusqlite::params;
+use serde_json::json;
+
+use super::*;
+use crate::clock::{ManualClock, SystemClock};
+
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(ManualClock::at(Timestamp::from_millis(1_790_000_000_000)))
+}
+
+fn open(path: &Path) -> Db {
+    Db::open(path, clock()).unwrap()
+}
+
+fn put(tx: &Tx<'_>, name: &str) -> Result<(), AppError> {
+    tx.sql().execute("INSERT INTO meta (name, value) VALUES (?1, 'x')", [name])?;
+    Ok(())
+}
+
+fn count(db: &Db) -> u64 {
+    db.read(|read| Ok(read.sql().query_row("SELECT count(*) FROM meta", [], |row| row.get(0))?))
+        .unwrap()
+}
+
+#[test]
+fn writes_of_many_threads_share_commits_and_a_failing_one_hurts_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(&dir.path().join("portal.db"));
+    let barrier = Arc::new(Barrier::new(32));
+    let threads: Vec<_> = (0..32)
+        .map(|n| {
+            let (db, barrier) = (db.clone(), Arc::clone(&barrier));
+            thread::spawn(move || {
+                barrier.wait();
+                let name = format!("n{n}");
+                db.write(move |tx| {
+                    put(tx, &name)?;
+                    match n % 4 {
+                        0 => Err(AppError::conflict("no", "no")),
+                        1 if n == 1 => panic!("a defect in one write"),
+                        _ => Ok(()),
+                    }
+                })
+            })
+        })
+        .collect();
+    let good = threads
+        .into_iter()
+        .filter(|_| true)
+        .map(|t| t.join().unwrap())
+        .filter(Result::is_ok)
+        .count();
+    assert_eq!(good, 32 - 8 - 1);
+    assert_eq!(count(&db), good as u64);
+    assert!(db.fatal().is_none());
+}
+
+#[test]
+fn a_waking_write_tells_its_hook_only_after_the_commit() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(&dir.path().join("portal.db"));
+    let woken = Arc::new(Mutex::new(Vec::new()));
+    let (seen, reader) = (Arc::clone(&woken), db.clone());
+    db.on_wake(move |agent| lock(&seen).push((agent, count(&reader))));
+    let agent = AgentId::from_uuid(uuid::Uuid::now_v7());
+    db.write(move |tx| {
+        put(tx, "a")?;
+        tx.wake(agent);
+        Ok(())
+    })
+    .unwrap();
+    let other = db.write(move |tx| -> Result<(), AppError> {
+        tx.wake(agent);
+        Err(AppError::conflict("no", "no"))
+    });
+    assert!(other.is_err());
+    db.write(|_| Ok(())).unwrap();
+    assert_eq!(*lock(&woken), [(agent, 1)]);
+}
+
+#[test]
+fn a_newer_database_is_refused_untouched_and_named_with_both_versions() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("portal.db");
+    open(&path).close();
+    let raw = Connection::open(&path).unwrap();
+    raw.pragma_update(None, "user_version", 99).unwrap();
+    drop(raw);
+    let error = Db::open(&path, clock()).unwrap_err();
+    assert!(matches!(error, OpenError::Newer { found: 99, known: SCHEMA_VERSION, .. }));
+    let text = error.to_string();
+    assert!(text.contains("99") && text.contains(&SCHEMA_VERSION.to_string()), "{text}");
+    assert!(text.contains("restore"), "{text}");
+    assert!(matches!(
+        backup::backup(&path, &dir.path().join("copy")),
+        Err(backup::BackupError::Open { source: OpenError::Newer { .. }, .. })
+    ));
+}
+
+#[test]
+fn another_programs_database_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("other.db");
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE x (a)").unwrap();
+    assert!(matches!(Db::open(&path, clock()), Err(OpenError::Foreign)));
+}
+
+#[test]
+fn a_changed_or_missing_audit_row_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("portal.db");
+    let db = open(&path);
+    for n in 0..3 {
+        db.write(move |tx| {
+            let id = n.to_string();
+            let entry = audit::Entry {
+                actor: "system",
+                action: "test.done",
+                object_kind: "test",
+                object_id: &id,
+                detail: json!({}),
+            };
+            audit::append(tx, &entry)
+        })
+        .unwrap();
+    }
+    assert_eq!(backup::check(&path).unwrap(), Vec::<String>::new());
+    db.write(|tx| Ok(tx.sql().execute("UPDATE audit SET actor = 'me' WHERE n = 2", [])?)).unwrap();
+    assert_eq!(backup::check(&path).unwrap(), ["audit row 2 was changed"]);
+    db.write(|tx| Ok(tx.sql().execute("DELETE FROM audit WHERE n = 1", [])?)).unwrap();
+    assert_eq!(backup::check(&path).unwrap(), ["audit row 1 is missing"]);
+}
+
+#[test]
+fn backup_while_open_then_restore_keeps_the_old_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("portal.db");
+    let copy = dir.path().join("backup.db");
+    let db = open(&path);
+    db.write(|tx| put(tx, "before")).unwrap();
+    backup::backup(&path, &copy).unwrap();
+    assert!(matches!(backup::backup(&path, &copy), Err(backup::BackupError::Exists { .. })));
+    db.write(|tx| put(tx, "after")).unwrap();
+    let now = db.now();
+    let held = crate::instance::InstanceLock::take(dir.path()).unwrap();
+    let busy = backup::restore(dir.path(), &path, &copy, now);
+    assert!(matches!(busy, Err(backup::BackupError::InUse(_))));
+    drop(held);
+    db.close();
+    drop(db);
+    let kept = backup::restore(dir.path(), &path, &copy, now).unwrap().unwrap();
+    assert_eq!(count(&open(&path)), 1);
+    assert_eq!(count(&open(&kept)), 2);
+    std::fs::write(&copy, b"not a database at all, but long enough to be looked at").unwrap();
+    assert!(backup::restore(dir.path(), &path, &copy, now).is_err());
+    assert_eq!(count(&open(&path)), 1);
+}
+
+/// Not a test of its own: the child that the next test kills. It writes and prints what was
+/// acknowledged.
+#[test]
+fn child_that_is_killed() {
+    let Some(path) = std::env::var_os("FREEHOLD_TEST_KILLED_DB") else { return };
+    let db = Db::open(Path::new(&path), Arc::new(SystemClock)).unwrap();
+    for n in 0.. {
+        db.write(move |tx| put(tx, &format!("k{n}"))).unwrap();
+        println!("acknowledged {n}");
+    }
+}
+
+#[test]
+fn what_was_acknowledged_survives_kill_9() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("portal.db");
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "db::tests::child_that_is_killed", "--nocapture"])
+        .env("FREEHOLD_TEST_KILLED_DB", &path)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut last = None;
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        if let Some((_, n)) = line.unwrap().split_once("acknowledged ") {
+            let n: u64 = n.parse().unwrap();
+            last = Some(n);
+            if n == 100 {
+                child.kill().unwrap();
+            }
+        }
+    }
+    child.wait().unwrap();
+    let last = last.unwrap();
+    assert!(last >= 100);
+    let db = open(&path);
+    let found: u64 = db
+        .read(|read| {
+            Ok(read.sql().query_row(
+                "SELECT count(*) FROM meta WHERE name LIKE 'k%'",
+                params![],
+                |row| row.get(0),
+            )?)
+        })
+        .unwrap();
+    assert!(found > last, "{found} rows, but {last} was acknowledged");
+    assert!(backup::check(&path).unwrap().is_empty());
+}
