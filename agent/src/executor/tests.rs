@@ -1,0 +1,245 @@
+//! An executor with a real journal, a portal made of its keys alone, and a stage that only counts.
+
+mod world;
+
+use std::sync::atomic::Ordering;
+
+use freehold_protocol::{
+    dsse::Envelope,
+    ids::{Nonce, Sha256Digest},
+    keys::SigningKey,
+    report::{EventKind, Outcome, Report},
+    wire::Head,
+};
+use world::{World, agent_id, job_id, portal_id};
+
+use super::*;
+use crate::socket::{Ack, Answerer, Caller, ErrorCode, OutWork, Reply, Request};
+
+#[test]
+fn a_job_is_recorded_run_and_told_until_it_is_acknowledged() {
+    let world = World::new();
+    let job = world.job(1, 1);
+    let offered = world.offer(&[job.clone()], |_| {}).unwrap();
+    assert_eq!((offered.accepted, offered.next_poll_seconds), (1, 0));
+    let status = world.status();
+    assert_eq!((status.head.seq, status.free_workers, status.running.len()), (1, 1, 1));
+
+    world.work_until_quiet();
+    assert_eq!(world.stage.runs.load(Ordering::SeqCst), 1);
+    let mut kinds = Vec::new();
+    let report = loop {
+        let item = world.next_out().expect("something to tell");
+        match item.work {
+            OutWork::Events { job, ref body } => {
+                assert_eq!(job, job_id(1));
+                // Numbered without gaps from 1.
+                for event in &body.events {
+                    kinds.push(event.what);
+                    assert_eq!(event.n, kinds.len() as u64);
+                }
+                // Unacknowledged, the same comes again.
+                assert_eq!(world.next_out().unwrap().id, item.id);
+                world.ack(&item.id, Ack::Taken { next: Some(kinds.len() as u64 + 1) });
+            }
+            OutWork::Report { body, .. } => {
+                world.ack(&item.id, Ack::Taken { next: None });
+                break body.report;
+            }
+            OutWork::Inventory { .. } => panic!("no inventory was taken"),
+        }
+    };
+    assert_eq!(kinds, [EventKind::Accepted, EventKind::StepStarted, EventKind::StepDone]);
+    let report = report.open::<Report>(&[world.report_key.public()], 1).unwrap().into_inner();
+    assert_eq!((report.outcome, report.events, report.attempt), (Outcome::Succeeded, 3, 1));
+    assert_eq!(report.job_digest, world.status().head.hash);
+    assert!(world.next_out().is_none());
+}
+
+#[test]
+fn hostile_offers_are_refused_by_name_and_change_nothing() {
+    let world = World::new();
+    world.offer(&[world.job(1, 1)], |_| {}).unwrap();
+    let head = world.status().head;
+    let stranger = SigningKey::from_seed(&[9; 32]);
+
+    let change_job = |change: fn(&mut freehold_protocol::job::Job)| {
+        let mut job = world.job(2, 2);
+        job.prev = head.hash;
+        change(&mut job);
+        world.offer(&[job], |_| {}).unwrap_err().code()
+    };
+    assert_eq!(change_job(|job| job.portal = "0190b1c2-0000-7000-8000-0000000000ff".parse().unwrap()), "other_portal");
+    assert_eq!(change_job(|job| job.agent_id = "0190b1c2-0000-7000-8000-0000000000ff".parse().unwrap()), "other_agent");
+    assert_eq!(change_job(|job| job.agent_key = Sha256Digest::ZERO), "other_key");
+    assert_eq!(change_job(|job| job.seq = 1), "replayed");
+    assert_eq!(change_job(|job| job.seq = 3), "gap");
+    assert_eq!(change_job(|job| job.prev = Sha256Digest::ZERO), "other_history");
+    assert_eq!(change_job(|job| job.epoch = 2), "epoch");
+
+    let change_answer = |change: &dyn Fn(&mut freehold_protocol::wire::PollPayload)| {
+        world.offer(&[], change).unwrap_err().code()
+    };
+    assert_eq!(change_answer(&|poll| poll.nonce = Nonce::from_bytes([7; 16])), "nonce");
+    assert_eq!(change_answer(&|poll| poll.jobs = vec![Sha256Digest::ZERO]), "not_listed");
+    assert_eq!(change_answer(&|poll| poll.epoch = 9), "epoch");
+    assert_eq!(world.offer_signed_by(&stranger, &[], |_| {}).unwrap_err().code(), "not_trusted");
+
+    // A poll can be answered once, well or badly.
+    let nonce = world.nonce();
+    let answer = world.answer(&world.job_key, nonce, &[], |_| {});
+    world.executor.offer(&answer).unwrap();
+    assert_eq!(world.executor.offer(&answer).unwrap_err().code(), "no_poll");
+
+    assert_eq!(world.status().head, head);
+    let refusals = world.journal.refusals_since(Timestamp::from_millis(0)).unwrap();
+    assert!(refusals.iter().any(|(code, _, times)| code == "epoch" && *times == 2), "{refusals:?}");
+}
+
+#[test]
+fn a_job_that_comes_again_is_not_run_again_but_told_again() {
+    let world = World::new();
+    world.offer(&[world.job(1, 1)], |_| {}).unwrap();
+    world.work_until_quiet();
+    world.tell_all();
+    let mut again = world.job(2, 1);
+    again.prev = world.status().head.hash;
+    assert_eq!(world.offer(&[again], |_| {}).unwrap().accepted, 0);
+    world.work_until_quiet();
+    assert_eq!(world.stage.runs.load(Ordering::SeqCst), 1);
+    let reports = world.tell_all();
+    assert_eq!(reports.len(), 1);
+    assert_eq!(reports[0].job_digest, world.status().head.hash);
+    assert_eq!(reports[0].outcome, Outcome::Succeeded);
+}
+
+#[test]
+fn expired_and_cancelled_jobs_are_reported_without_being_run() {
+    let world = World::new();
+    let mut expired = world.job(1, 1);
+    expired.exp = world.now().plus_secs(-1);
+    let mut cancelled = world.job(2, 2);
+    cancelled.prev = world.digest(&expired);
+    world.offer(&[expired, cancelled], |poll| poll.cancel = vec![job_id(2)]).unwrap();
+    world.work_until_quiet();
+    assert_eq!(world.stage.runs.load(Ordering::SeqCst), 0);
+    let outcomes: Vec<_> = world.tell_all().iter().map(|report| report.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Expired, Outcome::Cancelled]);
+}
+
+#[test]
+fn what_was_accepted_survives_a_restart_and_runs_once() {
+    let mut world = World::new();
+    world.offer(&[world.job(1, 1)], |_| {}).unwrap();
+    let head = world.status().head;
+    world.restart();
+    assert_eq!(world.status().head, head);
+    world.work_until_quiet();
+    world.restart();
+    world.work_until_quiet();
+    assert_eq!(world.stage.runs.load(Ordering::SeqCst), 1);
+    assert_eq!(world.tell_all().len(), 1);
+}
+
+#[test]
+fn a_refusing_portal_is_given_up_on_after_bounded_tries() {
+    let world = World::new();
+    world.offer(&[world.job(1, 1)], |_| {}).unwrap();
+    world.work_until_quiet();
+    let mut tries = 0;
+    while let Some(item) = world.next_out() {
+        world.ack(&item.id, Ack::Refused { status: 404, why: "no such job".into() });
+        tries += 1;
+        assert!(tries < 20, "it is sent for ever");
+    }
+    // Events and report, five times each.
+    assert_eq!(tries, 10);
+    let status = world.status();
+    assert_eq!((status.outbox, status.set_aside), (0, 1));
+}
+
+#[test]
+fn the_portal_says_where_to_resume() {
+    let world = World::new();
+    world.offer(&[world.job(1, 1)], |_| {}).unwrap();
+    world.work_until_quiet();
+    let first = world.next_out().unwrap();
+    world.ack(&first.id, Ack::Taken { next: Some(3) });
+    let OutWork::Events { body, .. } = world.next_out().unwrap().work else { panic!() };
+    assert_eq!(body.events[0].n, 3);
+    world.ack(&first.id, Ack::Taken { next: Some(2) });
+    let OutWork::Events { body, .. } = world.next_out().unwrap().work else { panic!() };
+    assert_eq!(body.events[0].n, 2);
+    assert!(matches!(world.ack_reply("events:x:1", Ack::Taken { next: None }), Reply::Error { code: ErrorCode::NotFound, .. }));
+}
+
+#[test]
+fn a_new_trust_document_and_epoch_are_taken_with_the_answer() {
+    let world = World::new();
+    world.offer(&[world.job(1, 1)], |_| {}).unwrap();
+    let (trust, new_key) = world.rotated();
+    let mut job = world.job(1, 2);
+    job.epoch = 2;
+    job.prev = Sha256Digest::ZERO;
+    let nonce = world.nonce();
+    let mut answer = world.answer(&new_key, nonce, &[job], |poll| {
+        poll.epoch = 2;
+        poll.trust_version = 2;
+    });
+    // Without the document the new key is a stranger's.
+    assert_eq!(world.executor.offer(&answer).unwrap_err().code(), "not_trusted");
+    answer = world.answer(&new_key, world.nonce(), &[], |poll| {
+        poll.epoch = 2;
+        poll.trust_version = 2;
+    });
+    answer.trust = vec![trust];
+    world.executor.offer(&answer).unwrap();
+    let status = world.status();
+    assert_eq!((status.trust_version, status.head), (2, Head::start_of(2)));
+    // The stolen key is worth nothing now.
+    assert_eq!(world.offer(&[], |poll| poll.epoch = 2).unwrap_err().code(), "not_trusted");
+}
+
+#[test]
+fn the_poller_may_not_do_what_the_operator_may() {
+    let world = World::new();
+    for request in [Request::Drain { on: true }, Request::Resume { job: job_id(1) }] {
+        let reply = world.executor.answer(Caller::Poller, request);
+        assert!(matches!(reply, Reply::Error { code: ErrorCode::Forbidden, .. }));
+    }
+    let drained = world.executor.answer(Caller::Operator, Request::Drain { on: true });
+    assert!(matches!(drained, Reply::Done));
+    let status = world.status();
+    assert_eq!((status.draining, status.free_workers), (true, 0));
+    // Asking for people does not spoil the open poll.
+    let nonce = world.nonce();
+    assert_eq!(world.status().nonce, None);
+    world.executor.offer(&world.answer(&world.job_key, nonce, &[], |_| {})).unwrap();
+}
+
+#[test]
+fn three_silent_intervals_are_a_freeze() {
+    let world = World::new();
+    world.offer(&[], |poll| (poll.wait_seconds, poll.next_poll_seconds) = (20, 0)).unwrap();
+    assert!(!world.status().contact.frozen);
+    world.host_clock.advance(Duration::from_secs(80));
+    assert!(!world.status().contact.frozen);
+    world.host_clock.advance(Duration::from_secs(11));
+    assert!(world.status().contact.frozen);
+}
+
+#[test]
+fn a_conflict_is_answered_with_the_last_envelope() {
+    let world = World::new();
+    world.offer(&[world.job(1, 1)], |poll| poll.conflict = true).unwrap();
+    let Reply::Status(view) = world
+        .executor
+        .answer(Caller::Poller, Request::Status { for_poll: true, poller: "x\n\u{1b}[2J".into() })
+    else {
+        panic!()
+    };
+    let proof: Envelope = view.head_proof.unwrap();
+    assert_eq!(proof.payload_digest().unwrap(), view.head.hash);
+    assert_eq!(view.poller, "x[2J");
+    assert_eq!((view.portal, view.agent_id), (portal_id(), agent_id()));
+}
