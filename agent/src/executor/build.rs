@@ -2,7 +2,14 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use freehold_protocol::{report::HostFacts, report::TenantHealth, time::Timestamp};
+use freehold_protocol::{
+    failure::{Failure, FailureClass},
+    ids::AgentId,
+    job::{CheckTenant, Work},
+    report::{HealthStatus, HostFacts, JobResult, TenantHealth},
+    time::Timestamp,
+};
+use uuid::Uuid;
 
 use super::{Executor, Parts, inventory::Survey, portal_time::PortalClock};
 use crate::{
@@ -12,8 +19,20 @@ use crate::{
     exit::Exit,
     host::{facts as host_facts, nginx},
     identity::{self, Paths},
-    journal::{Journal, Missing},
-    runner::{Activity, CancelToken, Commands, Programs, System, Watch},
+    journal::{
+        Journal, JournalError, Missing,
+        sagas::SagaId,
+        tenants::{TenantRecord, TenantState},
+    },
+    plan::{Order, plan},
+    runner::{Activity, CancelToken, Commands, Programs, Runner, System, Watch},
+    saga::{
+        Stage,
+        context::{Context, Host},
+        engine::{Engine, Patience},
+        step::{RunEnd, Step, StepOutput},
+        steps::Actions,
+    },
 };
 
 /// An executor as configured. A host that was never enrolled gets its journal now; an enrolled one
@@ -33,10 +52,19 @@ pub fn executor(config: &Config) -> Result<Arc<Executor>, CliError> {
     })?;
     let journal = Journal::open(&config.journal_path(), missing)?;
     let clock = Arc::new(PortalClock::new(Arc::new(SystemClock)));
-    let engine = engine(config, &journal, &clock)?;
+    let host = Host::new(config, Box::new(system(config)?))
+        .map_err(|failure| CliError::new(Exit::Usage, failure.what, failure.advice))?;
+    let host = Arc::new(host);
+    let engine = Engine::new(
+        journal.clone(),
+        Arc::clone(&host),
+        Arc::new(Actions),
+        Arc::clone(&clock) as Arc<dyn Clock>,
+        Patience::default(),
+    );
     let survey = HostSurvey {
-        system: system(config)?,
-        nginx: nginx_settings(config)?,
+        host,
+        journal: journal.clone(),
         state_dir: config.state_dir.clone(),
         clock: Arc::clone(&clock),
     };
@@ -49,23 +77,6 @@ pub fn executor(config: &Config) -> Result<Arc<Executor>, CliError> {
         workers: config.workers,
         inventory_interval: Duration::from_secs(config.inventory.interval_secs.into()),
     })?)
-}
-
-/// The engine with the real steps.
-fn engine(
-    config: &Config,
-    journal: &Journal,
-    clock: &Arc<PortalClock>,
-) -> Result<crate::saga::engine::Engine, CliError> {
-    let host = crate::saga::context::Host::new(config, Box::new(system(config)?))
-        .map_err(|failure| CliError::new(Exit::Usage, failure.what, failure.advice))?;
-    Ok(crate::saga::engine::Engine::new(
-        journal.clone(),
-        Arc::new(host),
-        Arc::new(crate::saga::steps::Actions),
-        Arc::clone(clock) as Arc<dyn Clock>,
-        crate::saga::engine::Patience::default(),
-    ))
 }
 
 /// The runner of host commands.
@@ -122,10 +133,10 @@ pub fn nginx_settings(config: &Config) -> Result<nginx::Settings, CliError> {
 }
 
 /// Runs some host functions outside of any job.
-pub fn with_commands<T>(system: &System, work: impl FnOnce(&Commands<'_>) -> T) -> T {
+pub fn with_commands<T>(runner: &dyn Runner, work: impl FnOnce(&Commands<'_>) -> T) -> T {
     let (cancel, activity) = (CancelToken::new(), Activity::new());
     let watch = Watch { cancel: &cancel, activity: &activity, on_line: &|_, _| {}, secrets: &[] };
-    work(&Commands::new(system, watch))
+    work(&Commands::new(runner, watch))
 }
 
 /// The host's facts.
@@ -143,20 +154,82 @@ pub fn facts(config: &Config, now: Timestamp) -> Result<HostFacts, CliError> {
 /// Looks at the real host.
 #[derive(Debug)]
 struct HostSurvey {
-    system: System,
-    nginx: nginx::Settings,
+    host: Arc<Host>,
+    journal: Journal,
     state_dir: PathBuf,
     clock: Arc<PortalClock>,
 }
 
 impl Survey for HostSurvey {
     fn facts(&self) -> HostFacts {
-        with_commands(&self.system, |commands| {
-            host_facts::collect(commands, &self.nginx, &self.state_dir, self.clock.now())
+        with_commands(self.host.runner.as_ref(), |commands| {
+            host_facts::collect(
+                commands,
+                &self.host.config.nginx,
+                &self.state_dir,
+                self.clock.now(),
+            )
         })
     }
 
-    fn tenants(&self) -> Vec<TenantHealth> {
-        Vec::new()
+    fn tenants(&self) -> Result<Vec<TenantHealth>, JournalError> {
+        let tenants = self.journal.tenants()?;
+        let deployed = tenants.iter().filter(|tenant| tenant.state == TenantState::Deployed);
+        Ok(deployed.map(|tenant| self.health(tenant, &tenants)).collect())
     }
+}
+
+impl HostSurvey {
+    /// What a `check-tenant` job would find, without a job.
+    fn health(&self, tenant: &TenantRecord, all: &[TenantRecord]) -> TenantHealth {
+        let order = Order {
+            portal: tenant.portal,
+            agent: AgentId::from_uuid(Uuid::nil()),
+            job: tenant.mark,
+            attempt: 1,
+            actor: "inventory".into(),
+            timeout_secs: 120,
+            seal_to: None,
+            work: Work::CheckTenant(CheckTenant {
+                tenant: tenant.tenant,
+                slug: tenant.slug.clone(),
+            }),
+        };
+        let found = plan(&order, all).and_then(|plan| {
+            let (cancel, activity) = (CancelToken::new(), Activity::new());
+            let context = Context {
+                plan: &plan,
+                saga: SagaId::NONE,
+                host: &self.host,
+                journal: &self.journal,
+                cancel: &cancel,
+                activity: &activity,
+                now: self.clock.now(),
+                outputs: &[],
+                progress: &|_| {},
+            };
+            match Actions.action(Step::CheckTenant).run(&context) {
+                RunEnd::Done(StepOutput::Result(result)) => match *result {
+                    JobResult::Checked(health) => Ok(health),
+                    _ => Err(none_found("the check found something else")),
+                },
+                RunEnd::Done(_) => Err(none_found("the check found nothing")),
+                RunEnd::Failed(failure) | RunEnd::Unclear(failure) => Err(failure),
+            }
+        });
+        found.unwrap_or_else(|failure| TenantHealth {
+            tenant: tenant.tenant,
+            at: self.clock.now(),
+            status: HealthStatus::Unhealthy,
+            containers: Vec::new(),
+            backend: None,
+            public: None,
+            certificate_expires: None,
+            problems: vec![format!("it could not be looked at: {}", failure.what)],
+        })
+    }
+}
+
+fn none_found(what: &str) -> Failure {
+    Failure::new(FailureClass::Bug, what, "please report this")
 }

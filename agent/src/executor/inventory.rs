@@ -10,7 +10,7 @@ use freehold_protocol::{
 };
 
 use super::Executor;
-use crate::{clock::Clock, poller::backoff::jittered};
+use crate::{clock::Clock, journal::JournalError, poller::backoff::jittered};
 
 /// Least time between two looks at the host, whatever changes.
 const LEAST_PAUSE: Duration = Duration::from_secs(15);
@@ -22,7 +22,10 @@ pub trait Survey: fmt::Debug + Send + Sync {
     /// What the host is and has free.
     fn facts(&self) -> HostFacts;
     /// Every deployed tenant.
-    fn tenants(&self) -> Vec<TenantHealth>;
+    ///
+    /// # Errors
+    /// When the journal, which knows them, does not work.
+    fn tenants(&self) -> Result<Vec<TenantHealth>, JournalError>;
 }
 
 impl Executor {
@@ -32,7 +35,10 @@ impl Executor {
         let mut told: Option<(Duration, Vec<(String, HealthStatus)>)> = None;
         loop {
             let Some(changed) = self.wait_for_look(told.is_none()) else { return };
-            let tenants = self.survey.tenants();
+            let tenants = match self.survey.tenants() {
+                Ok(tenants) => tenants,
+                Err(error) => return self.break_down(&error),
+            };
             let states: Vec<_> =
                 tenants.iter().map(|health| (health.tenant.to_string(), health.status)).collect();
             let due = told.as_ref().is_none_or(|(at, last)| {
@@ -79,7 +85,7 @@ impl Executor {
     fn take_inventory(
         &self,
         tenants: Vec<TenantHealth>,
-    ) -> Result<Inventory, crate::journal::JournalError> {
+    ) -> Result<Inventory, JournalError> {
         let mut facts = self.survey.facts();
         let day_ago = self.clock.now().plus_secs(-86_400);
         for (code, message, times) in self.journal.refusals_since(day_ago)? {

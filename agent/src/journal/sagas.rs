@@ -17,6 +17,9 @@ const MAX_RECORDS: i64 = 10_000;
 pub struct SagaId(i64);
 
 impl SagaId {
+    /// Stands where a step looks without belonging to a saga; no saga has this number.
+    pub(crate) const NONE: Self = Self(0);
+
     pub(crate) const fn get(self) -> i64 {
         self.0
     }

@@ -89,8 +89,8 @@ impl Survey for NoSurvey {
     fn facts(&self) -> HostFacts {
         facts()
     }
-    fn tenants(&self) -> Vec<TenantHealth> {
-        Vec::new()
+    fn tenants(&self) -> Result<Vec<TenantHealth>, crate::journal::JournalError> {
+        Ok(Vec::new())
     }
 }
 
@@ -339,7 +339,7 @@ fn build(
     let clock = Arc::new(PortalClock::new(Arc::clone(host_clock) as Arc<dyn Clock>));
     let engine = Engine::new(
         journal.clone(),
-        Arc::new(Host { runner: Box::new(Script::new()), locks: crate::saga::locks::Locks::default() }),
+        Arc::new(Host::for_tests(Box::new(Script::new()))),
         Arc::new(Counted(Arc::clone(stage))),
         Arc::clone(&clock) as Arc<dyn Clock>,
         Patience::default(),
