@@ -5,12 +5,14 @@
 pub mod api;
 pub mod app;
 pub mod blueprint;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod context;
 pub mod db;
 pub mod domain;
 pub mod error;
+pub mod exit;
 pub mod http;
 pub mod instance;
 pub mod keys;

@@ -1,0 +1,6 @@
+//! Tests of the `freehold` program against a tiny portal.
+
+#![expect(clippy::unwrap_used, reason = "a test says what it expects by unwrapping")]
+
+mod commands;
+mod fake;
