@@ -1,0 +1,566 @@
+//! Every job kind × every step × every fault, with real files, real processes and fake programs: at
+//! rest the host is as it was before, or the saga is stuck and says so.
+//!
+//! Without libtest's own `main`, because this binary is also the fake programs.
+
+mod fakes;
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use freehold_agent::clock::SystemClock;
+use freehold_agent::host::{certbot, facts::Thresholds, nginx};
+use freehold_agent::journal::{Journal, Missing};
+use freehold_agent::plan::Order;
+use freehold_agent::runner::{CancelToken, Program, Programs, System};
+use freehold_agent::saga::context::{Context, Host, HostConfig, Waits};
+use freehold_agent::saga::engine::{Engine, Patience};
+use freehold_agent::saga::locks::Locks;
+use freehold_agent::saga::step::{Before, RunEnd, Step};
+use freehold_agent::saga::steps::Actions;
+use freehold_agent::saga::{Action, Deaf, Rest, Stage};
+use freehold_protocol::failure::{Failure, FailureClass};
+use freehold_protocol::job::{DataOnRemove, Work};
+use freehold_protocol::report::{JobResult, Outcome};
+use freehold_protocol::seal::SealKey;
+use serde_json::json;
+
+/// What goes wrong with a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Fails,
+    FailsAfterItsEffect,
+    UnclearOnce,
+    UnclearAlways,
+    KilledBefore,
+    KilledAfterItsEffect,
+    RunTwice,
+    Cancelled,
+    UndoFailsOnce,
+    UndoFailsAlways,
+    KilledInUndo,
+}
+
+const FAULTS: [Fault; 11] = [
+    Fault::Fails,
+    Fault::FailsAfterItsEffect,
+    Fault::UnclearOnce,
+    Fault::UnclearAlways,
+    Fault::KilledBefore,
+    Fault::KilledAfterItsEffect,
+    Fault::RunTwice,
+    Fault::Cancelled,
+    Fault::UndoFailsOnce,
+    Fault::UndoFailsAlways,
+    Fault::KilledInUndo,
+];
+
+/// The real steps, one of them with a fault.
+#[derive(Debug)]
+struct Faulty {
+    acts: BTreeMap<Step, Act>,
+}
+
+#[derive(Debug)]
+struct Act {
+    step: Step,
+    fault: Option<Fault>,
+    /// Fails after its effect, so that undoing begins.
+    trigger: bool,
+    hits: AtomicU32,
+    cancel: CancelToken,
+}
+
+impl Faulty {
+    fn new(fault: Option<(Step, Fault)>, trigger: Option<Step>, cancel: &CancelToken) -> Self {
+        let act = |step| Act {
+            step,
+            fault: fault.filter(|(at, _)| *at == step).map(|(_, fault)| fault),
+            trigger: trigger == Some(step),
+            hits: AtomicU32::new(0),
+            cancel: cancel.clone(),
+        };
+        Self { acts: Step::ALL.into_iter().map(|step| (step, act(step))).collect() }
+    }
+}
+
+impl Stage for Faulty {
+    fn action(&self, step: Step) -> &dyn Action {
+        &self.acts[&step]
+    }
+}
+
+fn broken() -> Failure {
+    Failure::new(FailureClass::Host, "the test broke it", "mend the test")
+}
+
+impl Act {
+    fn once(&self) -> bool {
+        self.hits.fetch_add(1, Ordering::SeqCst) == 0
+    }
+
+    fn really(&self, context: &Context<'_>) -> RunEnd {
+        // Fake containers listen on nothing, so the app is played here while it is looked at.
+        if matches!(self.step, Step::Verify | Step::CheckTenant) {
+            let tenant = context.plan.order.work.tenant().unwrap();
+            let ports = context.journal.tenant_ports(tenant).unwrap();
+            let _apps: Vec<App> = ports.values().map(|port| App::listen(port.get())).collect();
+            return Actions.action(self.step).run(context);
+        }
+        Actions.action(self.step).run(context)
+    }
+}
+
+impl Action for Act {
+    fn look(&self, context: &Context<'_>) -> Result<Before, Failure> {
+        Actions.action(self.step).look(context)
+    }
+
+    fn run(&self, context: &Context<'_>) -> RunEnd {
+        match self.fault {
+            Some(Fault::Fails) => return RunEnd::Failed(broken()),
+            Some(Fault::KilledBefore) if self.once() => panic!("killed"),
+            Some(Fault::Cancelled) if self.once() => {
+                self.cancel.cancel();
+                assert!(context.cancel.sleep(Duration::from_secs(20)), "not cancelled");
+            }
+            _ => {}
+        }
+        let end = self.really(context);
+        match self.fault {
+            Some(Fault::KilledAfterItsEffect) if self.once() => panic!("killed"),
+            Some(Fault::RunTwice) => {
+                let again = self.really(context);
+                assert_eq!(std::mem::discriminant(&end), std::mem::discriminant(&again), "{again:?}");
+                again
+            }
+            Some(Fault::FailsAfterItsEffect) => RunEnd::Failed(broken()),
+            Some(Fault::UnclearAlways) => RunEnd::Unclear(broken()),
+            Some(Fault::UnclearOnce) if self.once() => RunEnd::Unclear(broken()),
+            _ if self.trigger => RunEnd::Failed(broken()),
+            _ => end,
+        }
+    }
+
+    fn undo(&self, context: &Context<'_>, before: &Before) -> Result<(), Failure> {
+        match self.fault {
+            Some(Fault::UndoFailsAlways) => return Err(broken()),
+            Some(Fault::UndoFailsOnce) if self.once() => return Err(broken()),
+            _ => {}
+        }
+        Actions.action(self.step).undo(context, before)?;
+        if self.fault == Some(Fault::KilledInUndo) && self.once() {
+            panic!("killed");
+        }
+        Ok(())
+    }
+}
+
+/// Answers 200 to everything on a port, until dropped.
+struct App {
+    stop: Arc<AtomicBool>,
+    port: u16,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl App {
+    fn listen(port: u16) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let thread = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if stopped.load(Ordering::SeqCst) {
+                    break;
+                }
+                let mut stream = stream.unwrap();
+                let mut request = [0; 2048];
+                let read = stream.read(&mut request).unwrap_or(0);
+                if read > 0 {
+                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
+                    stream.write_all(answer).unwrap_or(());
+                }
+            }
+        });
+        Self { stop, port, thread: Some(thread) }
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        drop(std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)));
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+/// A host of files and fake programs in a folder.
+struct World {
+    root: tempfile::TempDir,
+    journal: Journal,
+    host: Arc<Host>,
+    seal: SealKey,
+    jobs: AtomicU32,
+}
+
+fn id(kind: u8, n: u32) -> String {
+    format!("0190b1c2-0000-7000-8{kind:03x}-{n:012x}")
+}
+
+impl World {
+    /// `slot` keeps worlds that run at the same time off each other's ports.
+    fn new(slot: usize) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let base = root.path();
+        for folder in ["bin", "sites", "state"] {
+            std::fs::create_dir(base.join(folder)).unwrap();
+        }
+        let exe = std::env::current_exe().unwrap();
+        let mut programs = Programs::default();
+        for (program, name) in [
+            (Program::Docker, "docker"),
+            (Program::Nginx, "nginx"),
+            (Program::Certbot, "certbot"),
+        ] {
+            let path = base.join("bin").join(name);
+            std::os::unix::fs::symlink(&exe, &path).unwrap();
+            programs = programs.with(program, path).unwrap();
+        }
+        let first = 21_000 + u16::try_from(slot).unwrap() * 4;
+        let range = format!("{first}-{}", first + 3).parse().unwrap();
+        let config = HostConfig {
+            tenants_dir: base.join("state/tenants"),
+            nginx: nginx::Settings {
+                args: Vec::new(),
+                include_dir: base.join("sites"),
+                listen: vec![Ipv4Addr::LOCALHOST.into()],
+                http_port: 1,
+                https_port: 1,
+                reload: nginx::ReloadWith::Nginx,
+                webroot: base.join("webroot").to_str().unwrap().parse().unwrap(),
+            },
+            certbot: certbot::Settings {
+                server: None,
+                email: None,
+                eab: None,
+                config_dir: base.join("certbot"),
+                work_dir: base.join("certbot-work"),
+                logs_dir: base.join("certbot-logs"),
+                ca_file: None,
+                webroot: base.join("webroot"),
+            },
+            certificates_dir: base.join("certificates"),
+            ports: BTreeMap::from([("backend".parse().unwrap(), range)]),
+            thresholds: Thresholds {
+                memory_percent: 10_000,
+                cpu_percent: 100_000,
+                disk_percent: 10_000,
+            },
+            roots: None,
+            public: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
+            waits: Waits {
+                pause: Duration::from_millis(5),
+                answer: Duration::from_millis(100),
+                ..Waits::default()
+            },
+        };
+        let runner = System::new(programs, base.to_owned(), base.join("docker-config"));
+        let host = Host { runner: Box::new(runner), config, locks: Locks::default() };
+        let journal = Journal::open(&base.join("state/journal.db"), Missing::Create).unwrap();
+        let seal = SealKey::from_bytes(&[9; 32]).unwrap();
+        Self { root, journal, host: Arc::new(host), seal, jobs: AtomicU32::new(0) }
+    }
+
+    fn order(&self, work: serde_json::Value) -> Order {
+        let n = self.jobs.fetch_add(1, Ordering::SeqCst) + 1;
+        Order {
+            portal: id(1, 1).parse().unwrap(),
+            agent: id(2, 1).parse().unwrap(),
+            job: id(3, n).parse().unwrap(),
+            attempt: 1,
+            actor: "ann".to_owned(),
+            timeout_secs: 600,
+            seal_to: Some(self.seal.public()),
+            work: serde_json::from_value::<Work>(work).unwrap(),
+        }
+    }
+
+    /// Runs a job to rest; the agent starts again after each kill.
+    fn run(&self, order: &Order, fault: Option<(Step, Fault)>, trigger: Option<Step>) -> Rest {
+        let cancel = CancelToken::new();
+        let stage = Arc::new(Faulty::new(fault, trigger, &cancel));
+        for _ in 0..10 {
+            let patience = Patience { pause: Duration::ZERO, undo_tries: 3, ..Patience::default() };
+            let engine = Engine::new(
+                self.journal.clone(),
+                self.host.clone(),
+                stage.clone(),
+                Arc::new(SystemClock),
+                patience,
+            );
+            let saga = engine.begin(order).unwrap();
+            let run = || engine.run(saga, &cancel, &Deaf).unwrap().unwrap();
+            if let Ok(rest) = catch_unwind(AssertUnwindSafe(run)) {
+                return rest;
+            }
+        }
+        panic!("the saga does not come to rest");
+    }
+
+    /// Everything that a job could have changed, but images.
+    fn snapshot(&self) -> BTreeMap<String, String> {
+        let base = self.root.path();
+        let mut all = BTreeMap::new();
+        for folder in ["sites", "state/tenants", "certbot"] {
+            files(&base.join(folder), base, &mut all);
+        }
+        let engine = std::fs::read(base.join("engine.json")).unwrap_or_default();
+        let engine: serde_json::Value = serde_json::from_slice(&engine).unwrap_or_default();
+        for kind in ["container", "network", "volume"] {
+            for (name, one) in engine[kind].as_object().into_iter().flatten() {
+                all.insert(format!("{kind} {name}"), one.to_string());
+            }
+        }
+        for row in self.journal.all_ports().unwrap() {
+            all.insert(format!("port {}", row.port), format!("{} {}", row.tenant, row.role));
+        }
+        for tenant in self.journal.tenants().unwrap() {
+            all.insert(format!("tenant {}", tenant.slug), format!("{tenant:?}"));
+        }
+        all
+    }
+}
+
+fn files(folder: &Path, base: &Path, all: &mut BTreeMap<String, String>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
+        let path: PathBuf = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, base, all);
+        } else {
+            let name = path.strip_prefix(base).unwrap().display().to_string();
+            all.insert(name, std::fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+fn deploy(image: &str) -> serde_json::Value {
+    let blueprint = json!({
+        "product": "shop",
+        "services": {
+            "web": {
+                "image": image,
+                "environment": { "PGPASSWORD": "${PGPASSWORD}", "URL": "${FREEHOLD_PUBLIC_URL}" },
+                "dependsOn": { "db": "healthy" },
+            },
+            "db": {
+                "image": "postgres:15",
+                "environment": { "POSTGRES_PASSWORD": "${PGPASSWORD}" },
+                "mounts": [{ "volume": "data", "target": "/var/lib/postgresql/data" }],
+            },
+        },
+        "volumes": { "data": {} },
+        "freehold": {
+            "ports": { "backend": { "service": "web", "containerPort": 8080 } },
+            "routes": [{ "path": "/", "port": "backend" }],
+            "secrets": { "PGPASSWORD": {} },
+            "hooks": {
+                "migrate": { "service": "web", "command": ["/app", "migrate"] },
+                "onboard": { "service": "web", "command": ["/app", "onboard"] },
+            },
+            "database": { "service": "db", "kind": "postgres", "user": "app", "database": "app" },
+            "health": { "port": "backend", "path": "/health" },
+        },
+    });
+    json!({ "kind": "deploy_tenant", "params": {
+        "tenant": id(4, 1), "slug": "acme", "name": "Acme", "domain": "acme.example.com",
+        "release": { "blueprint": "shop", "number": 1, "digest": "0".repeat(64) },
+        "blueprint": blueprint, "settings": {},
+        "admin": { "email": "ann@example.com", "name": "Ann" },
+        "certificate": { "source": "acme" },
+    }})
+}
+
+fn remove(data: DataOnRemove) -> serde_json::Value {
+    json!({ "kind": "remove_tenant",
+            "params": { "tenant": id(4, 1), "slug": "acme", "data": data } })
+}
+
+fn check() -> serde_json::Value {
+    json!({ "kind": "check_tenant", "params": { "tenant": id(4, 1), "slug": "acme" } })
+}
+
+/// A job kind of the sweep: what is done before it, and the job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    FirstDeploy,
+    Redeploy,
+    RemoveKeep,
+    RemoveDelete,
+    Check,
+}
+
+impl Kind {
+    const ALL: [Self; 5] =
+        [Self::FirstDeploy, Self::Redeploy, Self::RemoveKeep, Self::RemoveDelete, Self::Check];
+
+    fn work(self) -> serde_json::Value {
+        match self {
+            Self::FirstDeploy => deploy("shop/web:1"),
+            Self::Redeploy => deploy("shop/web:2"),
+            Self::RemoveKeep => remove(DataOnRemove::Keep),
+            Self::RemoveDelete => remove(DataOnRemove::Delete),
+            Self::Check => check(),
+        }
+    }
+
+    fn world(self, slot: usize) -> World {
+        let world = World::new(slot);
+        if self != Self::FirstDeploy {
+            let rest = world.run(&world.order(deploy("shop/web:1")), None, None);
+            assert_eq!(rest.outcome, Outcome::Succeeded, "{:?}", rest.failure);
+        }
+        world
+    }
+}
+
+fn one(kind: Kind, at: Step, fault: Fault, slot: usize) {
+    let world = kind.world(slot);
+    let before = world.snapshot();
+    let order = world.order(kind.work());
+    let plan = freehold_agent::plan::plan(&order, &world.journal.tenants().unwrap()).unwrap();
+    let index = plan.steps.iter().position(|step| *step == at).unwrap();
+    let no_return = plan.shape().no_return.unwrap_or(plan.steps.len());
+    let of_undo =
+        matches!(fault, Fault::UndoFailsOnce | Fault::UndoFailsAlways | Fault::KilledInUndo);
+    if of_undo && (index >= no_return || !at.changes()) {
+        return;
+    }
+    let trigger = of_undo.then(|| plan.steps[no_return - 1]);
+    let rest = world.run(&order, Some((at, fault)), trigger);
+    let harmless = matches!(
+        fault,
+        Fault::UnclearOnce | Fault::KilledBefore | Fault::KilledAfterItsEffect | Fault::RunTwice
+    ) || fault == Fault::Cancelled && index >= no_return;
+    match rest.outcome {
+        Outcome::Succeeded => assert!(harmless, "it should not succeed"),
+        Outcome::Stuck => {
+            let failure = rest.failure.unwrap();
+            assert!(fault == Fault::UndoFailsAlways || index >= no_return, "{failure:?}");
+            assert!(failure.advice.contains("freehold-agent resume"), "{failure:?}");
+            // A person mends it, and the job goes on to a clean end.
+            let engine = Engine::new(
+                world.journal.clone(),
+                world.host.clone(),
+                Arc::new(Faulty::new(None, None, &CancelToken::new())),
+                Arc::new(SystemClock),
+                Patience::default(),
+            );
+            let saga = engine.resume(order.job, "ann").unwrap();
+            let rest = engine.run(saga, &CancelToken::new(), &Deaf).unwrap().unwrap();
+            if index < no_return {
+                assert_eq!(world.snapshot(), before, "after resume: {:?}", rest.failure);
+            } else {
+                assert_eq!(rest.outcome, Outcome::Succeeded, "{:?}", rest.failure);
+            }
+        }
+        outcome => {
+            assert!(!harmless, "{outcome:?}: {:?}", rest.failure);
+            assert_eq!(outcome == Outcome::Cancelled, fault == Fault::Cancelled);
+            assert_eq!(world.snapshot(), before, "{outcome:?}: {:?}", rest.failure);
+        }
+    }
+    if fault == Fault::FailsAfterItsEffect && kind == Kind::FirstDeploy {
+        let rest = world.run(&world.order(deploy("shop/web:1")), None, None);
+        assert_eq!(rest.outcome, Outcome::Succeeded, "again: {:?}", rest.failure);
+    }
+}
+
+fn sweep() {
+    let mut cases = Vec::new();
+    for kind in Kind::ALL {
+        let world = kind.world(0);
+        let plan = freehold_agent::plan::plan(
+            &world.order(kind.work()),
+            &world.journal.tenants().unwrap(),
+        );
+        for step in plan.unwrap().steps {
+            cases.extend(FAULTS.map(|fault| (kind, step, fault)));
+        }
+    }
+    let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for slot in 1..=4 {
+            let (cases, next, failed) = (&cases, &next, &failed);
+            scope.spawn(move || {
+                while let Some((kind, step, fault)) = cases.get(next.fetch_add(1, Ordering::SeqCst))
+                {
+                    let case = || one(*kind, *step, *fault, slot);
+                    if catch_unwind(AssertUnwindSafe(case)).is_err() {
+                        eprintln!("FAILED: {kind:?}, {step}, {fault:?}");
+                        failed.fetch_add(1, Ordering::SeqCst);
+                    }
+                }
+            });
+        }
+    });
+    println!("{} cases", cases.len());
+    assert_eq!(failed.load(Ordering::SeqCst), 0, "cases failed");
+}
+
+/// A whole life: deploy, redeploy with ports and secrets kept, check, remove, deploy with the data.
+fn life() {
+    let world = World::new(9);
+    let rest = world.run(&world.order(deploy("shop/web:1")), None, None);
+    let Some(JobResult::Deployed(first)) = rest.result else { panic!("{:?}", rest.failure) };
+    assert!(first.sealed_password.is_some());
+    let secrets = world.root.path().join("state/tenants/acme/.env");
+    let drawn = std::fs::read_to_string(&secrets).unwrap();
+    let rest = world.run(&world.order(deploy("shop/web:2")), None, None);
+    let Some(JobResult::Deployed(second)) = rest.result else { panic!("{:?}", rest.failure) };
+    assert_eq!((&second.ports, second.sealed_password), (&first.ports, None));
+    assert_eq!(std::fs::read_to_string(&secrets).unwrap(), drawn);
+    let rest = world.run(&world.order(check()), None, None);
+    assert!(matches!(rest.result, Some(JobResult::Checked(_))), "{:?}", rest.failure);
+    let rest = world.run(&world.order(remove(DataOnRemove::Keep)), None, None);
+    let Some(JobResult::Removed(kept)) = rest.result else { panic!("{:?}", rest.failure) };
+    assert_eq!(kept.kept_volumes, ["acme_shop_data"]);
+    let rest = world.run(&world.order(deploy("shop/web:2")), None, None);
+    assert_eq!(rest.outcome, Outcome::Succeeded, "{:?}", rest.failure);
+    assert_eq!(std::fs::read_to_string(&secrets).unwrap(), drawn);
+    let rest = world.run(&world.order(remove(DataOnRemove::Delete)), None, None);
+    let Some(JobResult::Removed(gone)) = rest.result else { panic!("{:?}", rest.failure) };
+    assert_eq!(gone.deleted_volumes, ["acme_shop_data"]);
+    assert!(world.snapshot().is_empty(), "{:#?}", world.snapshot());
+}
+
+fn main() {
+    if let Some(status) = fakes::act() {
+        std::process::exit(status);
+    }
+    // Panics of the simulated kills would fill the output.
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if info.payload().downcast_ref::<&str>() != Some(&"killed") {
+            usual(info);
+        }
+    }));
+    // What `cargo test NAME` and `cargo test -- --list` expect of a test binary.
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let tests: [(&str, fn()); 2] = [("life", life), ("sweep", sweep)];
+    let wanted = arguments.iter().find(|word| !word.starts_with('-'));
+    for (name, test) in tests {
+        if arguments.iter().any(|word| word == "--list") {
+            println!("{name}: test");
+        } else if wanted.is_none_or(|wanted| name.contains(wanted.as_str())) {
+            let begun = std::time::Instant::now();
+            test();
+            println!("test {name} ... ok ({:.1} s)", begun.elapsed().as_secs_f32());
+        }
+    }
+}
