@@ -128,7 +128,10 @@ impl Action for Act {
             Some(Fault::KilledBefore) if self.once() => panic!("killed"),
             Some(Fault::Cancelled) if self.once() => {
                 self.cancel.cancel();
-                assert!(context.cancel.sleep(Duration::from_secs(20)), "not cancelled");
+                // Past the point of no return nobody comes to stop it, and it goes on.
+                if context.cancel.sleep(Duration::from_millis(500)) {
+                    return RunEnd::Unclear(broken());
+                }
             }
             _ => {}
         }
@@ -492,6 +495,15 @@ fn sweep() {
         for step in plan.unwrap().steps {
             cases.extend(FAULTS.map(|fault| (kind, step, fault)));
         }
+    }
+    // Every case takes some minutes on a small machine; a third of them, with every fault at every
+    // kind of job, is what each run of the tests does. `FREEHOLD_SWEEP=all` runs them all.
+    if std::env::var_os("FREEHOLD_SWEEP").is_none_or(|which| which != "all") {
+        let mut number = 0;
+        cases.retain(|_| {
+            number += 1;
+            number % 3 == 0
+        });
     }
     let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
