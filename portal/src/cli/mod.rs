@@ -7,6 +7,7 @@ mod audit;
 mod blueprint;
 mod completions;
 mod context;
+mod db;
 mod error;
 mod host;
 mod job;
@@ -16,6 +17,7 @@ mod logout;
 mod output;
 mod parse;
 mod remote;
+mod serve;
 mod tenant;
 mod token;
 mod version;
@@ -56,6 +58,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::Args),
     Login(login::Args),
     Logout(logout::Args),
     Whoami(whoami::Args),
@@ -73,6 +76,8 @@ enum Command {
     Key(key::Command),
     #[command(subcommand)]
     Audit(audit::Command),
+    #[command(subcommand)]
+    Db(db::Command),
     Completions(completions::Args),
     Version(version::Args),
 }
@@ -91,6 +96,7 @@ pub fn main() -> Exit {
 
 fn run(command: &Command, ctx: &mut Ctx) -> Result<Exit, CliError> {
     match command {
+        Command::Serve(args) => serve::run(args, ctx),
         Command::Login(args) => login::run(args, ctx),
         Command::Logout(args) => logout::run(args, ctx),
         Command::Whoami(args) => whoami::run(args, ctx),
@@ -101,6 +107,7 @@ fn run(command: &Command, ctx: &mut Ctx) -> Result<Exit, CliError> {
         Command::Token(command) => token::run(command, ctx),
         Command::Key(command) => key::run(command, ctx),
         Command::Audit(command) => audit::run(command, ctx),
+        Command::Db(command) => db::run(command, ctx),
         Command::Completions(args) => completions::run(args, ctx),
         Command::Version(args) => version::run(args, ctx),
     }
