@@ -533,6 +533,8 @@ fn life() {
     assert!(first.sealed_password.is_some());
     let secrets = world.root.path().join("state/tenants/acme/.env");
     let drawn = std::fs::read_to_string(&secrets).unwrap();
+    let file = world.root.path().join("state/tenants/acme/secrets.json");
+    assert!(!std::fs::read_to_string(file).unwrap().contains("adminPassword"));
     let rest = world.run(&world.order(deploy("shop/web:2")), None, None);
     let Some(JobResult::Deployed(second)) = rest.result else { panic!("{:?}", rest.failure) };
     assert_eq!((&second.ports, second.sealed_password), (&first.ports, None));

@@ -101,4 +101,9 @@ pub(super) fn clean_up(host: &Host, plan: &Plan, saga: SagaId, status: &Status) 
     if let Err(error) = stack::discard_copies(&directory, saga) {
         tracing::warn!(%error, folder = %directory.display(), "cannot remove copies of files");
     }
+    if *status == Status::Done
+        && let Err(failure) = stack::forget_password(&directory)
+    {
+        tracing::warn!(%failure, folder = %directory.display(), "cannot forget a temporary password");
+    }
 }

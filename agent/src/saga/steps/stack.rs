@@ -77,6 +77,18 @@ pub(super) fn write_drawn(folder: &Folder, drawn: &Drawn) -> Result<(), Failure>
     Ok(())
 }
 
+/// Forgets the first admin's temporary password once it is on its way to the portal, sealed.
+pub(super) fn forget_password(directory: &Path) -> Result<(), Failure> {
+    let Some(folder) = Folder::open_if_there(directory)? else { return Ok(()) };
+    let mut drawn = drawn(&folder)?;
+    if drawn.admin_password.is_some() {
+        drawn.admin_password.zeroize();
+        drawn.admin_password = None;
+        write_drawn(&folder, &drawn)?;
+    }
+    Ok(())
+}
+
 /// Everything that the blueprint leaves open, for this tenant on this host.
 pub(super) fn allocation(context: &Context<'_>, folder: &Folder) -> Result<Allocation, Failure> {
     let deploy = deploy(context)?;
