@@ -9,8 +9,8 @@ use std::time::Duration;
 use freehold_protocol::{
     dsse::{Envelope, EnvelopeError},
     enroll::{EnrollmentToken, proof},
-    report::HostFacts,
     ids::Sha256Digest,
+    report::HostFacts,
     trust::{MAX_STEPS, Trust, TrustError},
     wire::{EnrollAnswer, EnrollRequest, Receipt},
 };

@@ -79,7 +79,11 @@ pub fn execute(
     let stop = stop_signal()?;
     let mut threads = Vec::new();
     let mut spawn = |name: String, work: Box<dyn FnOnce() + Send>| {
-        thread::Builder::new().name(name).spawn(work).map(|t| threads.push(t)).map_err(CliError::thread)
+        thread::Builder::new()
+            .name(name)
+            .spawn(work)
+            .map(|t| threads.push(t))
+            .map_err(CliError::thread)
     };
     for number in 1..=workers {
         let worker = Arc::clone(executor);
@@ -165,7 +169,10 @@ struct Watchdog {
 
 impl Watchdog {
     fn new() -> Self {
-        Self { every: sd_notify::watchdog_enabled().map(|timeout| timeout / 3), last: Instant::now() }
+        Self {
+            every: sd_notify::watchdog_enabled().map(|timeout| timeout / 3),
+            last: Instant::now(),
+        }
     }
 
     fn feed(&mut self) {

@@ -145,17 +145,6 @@ impl StdError for AppError {
     }
 }
 
-impl From<rusqlite::Error> for AppError {
-    /// Any SQL error that nobody expected. Expected ones (a taken name) are told apart before, with
-    /// [`crate::db::is_unique_violation`].
-    fn from(error: rusqlite::Error) -> Self {
-        if crate::db::is_storage_failure(&error) {
-            return crate::db::storage_failed().because(error);
-        }
-        Self::bug("the database refused a statement").because(error)
-    }
-}
-
 impl From<serde_json::Error> for AppError {
     /// JSON that the portal itself wrote and cannot read or write again.
     fn from(error: serde_json::Error) -> Self {

@@ -55,7 +55,9 @@ impl fmt::Display for ServeError {
             Self::Open(_) => f.write_str("the portal did not start"),
             Self::Bind(_) => f.write_str("the portal cannot listen"),
             Self::Setup(_) => f.write_str("the portal could not be set up"),
-            Self::Storage(reason) => write!(f, "the portal stopped because its database cannot be written: {reason}"),
+            Self::Storage(reason) => {
+                write!(f, "the portal stopped because its database cannot be written: {reason}")
+            }
         }
     }
 }
@@ -174,7 +176,10 @@ fn start_housekeeping(
             if reaped.elapsed() >= REAP_EVERY {
                 reaped = Instant::now();
                 if let Err(error) = app::reap::run(&portal) {
-                    tracing::error!(error = error::chain(&error), "housekeeping failed; it is tried again");
+                    tracing::error!(
+                        error = error::chain(&error),
+                        "housekeeping failed; it is tried again"
+                    );
                 }
             }
             if watchdog.is_some_and(|every| barked.elapsed() >= every) {

@@ -201,7 +201,11 @@ fn check_executor(config: &Config, checks: &mut Checks) {
     let view = match Client::new(&config.socket).status(false, "") {
         Ok(view) => view,
         Err(CallError::Refused { code: ErrorCode::NotEnrolled, .. }) => {
-            return checks.warn("executor", "it runs, and waits for the enrollment", "enroll this host");
+            return checks.warn(
+                "executor",
+                "it runs, and waits for the enrollment",
+                "enroll this host",
+            );
         }
         Err(error) => {
             return checks.fail(
@@ -270,7 +274,10 @@ fn check_host(config: &Config, facts: &HostFacts, checks: &mut Checks) {
                 checks.fail(
                     "compose",
                     format!("version {version} is too old"),
-                    format!("install docker compose {}.{} or newer", LEAST_COMPOSE.0, LEAST_COMPOSE.1),
+                    format!(
+                        "install docker compose {}.{} or newer",
+                        LEAST_COMPOSE.0, LEAST_COMPOSE.1
+                    ),
                 );
             } else {
                 checks.ok(tool, version.clone());
@@ -311,7 +318,9 @@ fn check_include(config: &Config, checks: &mut Checks) {
     let mut places = vec!["/etc/nginx/nginx.conf".into(), "/etc/nginx/conf.d/freehold.conf".into()];
     // `-c FILE` and `-cFILE` name another main file.
     places.extend(config.nginx.args.iter().map(|arg| {
-        std::path::PathBuf::from(arg.strip_prefix("-c").filter(|rest| !rest.is_empty()).unwrap_or(arg))
+        std::path::PathBuf::from(
+            arg.strip_prefix("-c").filter(|rest| !rest.is_empty()).unwrap_or(arg),
+        )
     }));
     let found = places
         .iter()
@@ -339,9 +348,13 @@ mod tests {
 
     #[test]
     fn versions_compare_as_numbers() {
-        for (text, old) in
-            [("v2.9.1", true), ("2.19.0", true), ("2.20.0", false), ("v2.26.1-desktop", false), ("5.0", false)]
-        {
+        for (text, old) in [
+            ("v2.9.1", true),
+            ("2.19.0", true),
+            ("2.20.0", false),
+            ("v2.26.1-desktop", false),
+            ("5.0", false),
+        ] {
             assert_eq!(version_of(text).unwrap() < LEAST_COMPOSE, old, "{text}");
         }
         assert_eq!(version_of("dev"), None);
@@ -352,6 +365,9 @@ mod tests {
         let mut checks = Checks::default();
         checks.ok("a", "well");
         checks.fail("b", "broken", "mend it");
-        assert_eq!(render(&checks.0), "ok    a              well\nFAIL  b              broken\n                     to do: mend it\n");
+        assert_eq!(
+            render(&checks.0),
+            "ok    a              well\nFAIL  b              broken\n                     to do: mend it\n"
+        );
     }
 }

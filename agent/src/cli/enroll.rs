@@ -54,10 +54,16 @@ impl Enroll {
         let receipt = enroll(config, &journal, &token, facts, self.force, clock.as_ref())?;
         output::out(&format!(
             "Enrolled as {} with {}.\n  agent        {}\n  identity key {}\n  report key   {}\n",
-            receipt.host_name, token.url, receipt.agent_id, receipt.identity_key, receipt.report_key
+            receipt.host_name,
+            token.url,
+            receipt.agent_id,
+            receipt.identity_key,
+            receipt.report_key
         ));
         if forced {
-            output::out("Restart the services: `systemctl restart freehold-executor freehold-agent`\n");
+            output::out(
+                "Restart the services: `systemctl restart freehold-executor freehold-agent`\n",
+            );
         }
         if !problems.is_empty() {
             output::out("Before the first deploy, this needs your attention:\n");
@@ -88,7 +94,11 @@ impl Enroll {
             )
         })?;
         text.trim().parse().map_err(|error: freehold_protocol::ids::ParseIdError| {
-            CliError::of(Exit::Usage, &error, "a token is one line and works once, for a short time")
+            CliError::of(
+                Exit::Usage,
+                &error,
+                "a token is one line and works once, for a short time",
+            )
         })
     }
 }

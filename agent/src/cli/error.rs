@@ -38,11 +38,19 @@ impl CliError {
     }
 
     pub(crate) fn thread(source: io::Error) -> Self {
-        Self::new(Exit::Failed, format!("no thread could be started: {source}"), "look at the memory and the limits of the service")
+        Self::new(
+            Exit::Failed,
+            format!("no thread could be started: {source}"),
+            "look at the memory and the limits of the service",
+        )
     }
 
     pub(crate) fn signal(source: io::Error) -> Self {
-        Self::new(Exit::Failed, format!("signals cannot be received: {source}"), "please report this")
+        Self::new(
+            Exit::Failed,
+            format!("signals cannot be received: {source}"),
+            "please report this",
+        )
     }
 
     pub(crate) fn journal_broke(why: &str) -> Self {
@@ -134,7 +142,9 @@ impl From<ListenError> for CliError {
         let hint = match error {
             ListenError::Busy { .. } => "is freehold-executor.service running already?",
             ListenError::Bind { .. } => "run as root, or set another `socket` in the configuration",
-            ListenError::Passed(_) => "the unit needs StandardInput=socket; without systemd leave --socket-activation out",
+            ListenError::Passed(_) => {
+                "the unit needs StandardInput=socket; without systemd leave --socket-activation out"
+            }
         };
         Self::of(Exit::Failed, &error, hint)
     }
@@ -153,12 +163,15 @@ impl From<CallError> for CliError {
                 (Exit::Journal, "see `journalctl -u freehold-executor`")
             }
             CallError::Refused { .. } => (Exit::Failed, "run it as root"),
-            CallError::Connect { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            CallError::Connect { source, .. }
+                if source.kind() == io::ErrorKind::PermissionDenied =>
+            {
                 (Exit::NoExecutor, "run it as root")
             }
-            CallError::Connect { .. } => {
-                (Exit::NoExecutor, "start it: `systemctl start freehold-executor.socket freehold-agent`")
-            }
+            CallError::Connect { .. } => (
+                Exit::NoExecutor,
+                "start it: `systemctl start freehold-executor.socket freehold-agent`",
+            ),
             CallError::Impostor { .. } => (Exit::NoExecutor, "see who runs it: `ss -xlp`"),
             CallError::Frame(_) | CallError::OtherReply => {
                 (Exit::NoExecutor, "see `journalctl -u freehold-executor`")

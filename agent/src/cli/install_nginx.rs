@@ -20,7 +20,11 @@ impl InstallNginx {
     pub(super) fn run(&self, config: &Config) -> Result<Exit, CliError> {
         let folder = &config.nginx.include_dir;
         let failed = |what: &str, error: std::io::Error| {
-            CliError::new(Exit::Failed, format!("{what}: {error}"), "run it as root; is nginx installed?")
+            CliError::new(
+                Exit::Failed,
+                format!("{what}: {error}"),
+                "run it as root; is nginx installed?",
+            )
         };
         fs::create_dir_all(folder)
             .map_err(|error| failed(&format!("cannot make {}", folder.display()), error))?;
@@ -44,10 +48,19 @@ impl InstallNginx {
                 Some(text) => fs::write(&file, text),
                 None => fs::remove_file(&file),
             };
-            restored.map_err(|error| failed(&format!("cannot restore {}", file.display()), error))?;
-            return Err(CliError::of(Exit::Failed, &error, "mend nginx's configuration, then repeat"));
+            restored
+                .map_err(|error| failed(&format!("cannot restore {}", file.display()), error))?;
+            return Err(CliError::of(
+                Exit::Failed,
+                &error,
+                "mend nginx's configuration, then repeat",
+            ));
         }
-        output::out(&format!("{} includes {}. `nginx -t` is content.\n", file.display(), folder.display()));
+        output::out(&format!(
+            "{} includes {}. `nginx -t` is content.\n",
+            file.display(),
+            folder.display()
+        ));
         Ok(Exit::Ok)
     }
 }

@@ -100,8 +100,12 @@ impl JournalArgs {
         .unwrap_or_default();
         if let Some(report) = &row.report {
             if let Some(failure) = &report.failure {
-                writeln!(text, "  {}: {}\n  to do: {}", failure.class, failure.what, failure.advice)
-                    .unwrap_or_default();
+                writeln!(
+                    text,
+                    "  {}: {}\n  to do: {}",
+                    failure.class, failure.what, failure.advice
+                )
+                .unwrap_or_default();
                 for line in failure.detail.lines() {
                     writeln!(text, "    | {line}").unwrap_or_default();
                 }

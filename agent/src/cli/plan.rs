@@ -53,7 +53,9 @@ impl PlanArgs {
         })?;
         let steps = plan.describe();
         if self.json {
-            output::json(&json!({ "job": job.job_id, "kind": job.work.kind(), "digest": plan.digest(), "steps": steps }));
+            output::json(
+                &json!({ "job": job.job_id, "kind": job.work.kind(), "digest": plan.digest(), "steps": steps }),
+            );
             return Ok(Exit::Ok);
         }
         output::out(&format!("{} {}, plan {}\n", job.work.kind(), job.job_id, plan.digest()));
@@ -101,5 +103,11 @@ fn from_file(journal: &Journal, path: &Path) -> Result<Job, CliError> {
     envelope
         .open::<Job>(&enrollment.trust.document().job_keys, 1)
         .map(freehold_protocol::dsse::Verified::into_inner)
-        .map_err(|error| CliError::of(Exit::Refused, &error, "only jobs signed by this host's portal are planned"))
+        .map_err(|error| {
+            CliError::of(
+                Exit::Refused,
+                &error,
+                "only jobs signed by this host's portal are planned",
+            )
+        })
 }

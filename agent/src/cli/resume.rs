@@ -21,10 +21,7 @@ pub struct Resume {
 impl Resume {
     pub(super) fn run(&self, config: &Config) -> Result<Exit, CliError> {
         Client::new(&config.socket).call(&Request::Resume { job: self.job })?;
-        output::out(&format!(
-            "Resumed {}. Watch it with `freehold-agent status`.\n",
-            self.job
-        ));
+        output::out(&format!("Resumed {}. Watch it with `freehold-agent status`.\n", self.job));
         Ok(Exit::Ok)
     }
 }

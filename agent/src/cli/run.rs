@@ -146,8 +146,7 @@ pub(super) fn start_logging(config: &Config) -> Result<(), CliError> {
             "use for example info, or info,freehold_agent::poller=debug",
         )
     })?;
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match config.log_format {
         LogFormat::Json => builder.json().try_init(),
         LogFormat::Text => {

@@ -63,7 +63,8 @@ pub(super) fn render(view: &StatusView, tenant_list: &[TenantRecord]) -> String 
         );
     }
     line("head", format!("epoch {}, job number {}", view.head.epoch, view.head.seq));
-    let mut trust = format!("version {}, until {}", view.trust_version, output::time(view.trust_expires));
+    let mut trust =
+        format!("version {}, until {}", view.trust_version, output::time(view.trust_expires));
     if let Some(now) = view.contact.portal_now {
         let left = view.trust_expires.millis_since(now);
         if left < 0 {

@@ -1,3 +1,5 @@
+//! The command line's definition and its tables.
+
 use super::*;
 
 #[test]

@@ -58,7 +58,10 @@ impl Unenroll {
             config.tenants_dir().display()
         ));
         if !deployed.is_empty() {
-            output::out(&format!("Tenants that go on running:\n{}", super::tenants::rows(&tenants)));
+            output::out(&format!(
+                "Tenants that go on running:\n{}",
+                super::tenants::rows(&tenants)
+            ));
         }
         output::out(&format!(
             "Revoke the host {} at the portal too. Stop the services with\n`systemctl disable --now freehold-agent freehold-executor.socket freehold-executor`.\n",

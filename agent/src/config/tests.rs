@@ -1,3 +1,5 @@
+//! Layers, rules, and the commented example.
+
 use std::fs;
 
 use super::*;

@@ -37,14 +37,13 @@ impl Answerer for Executor {
                     message: format!("{}: {}", error.code(), crate::cli::chain_of(&error)),
                 },
             },
-            Request::NextReport { wait_ms } => self.next_report(Duration::from_millis(wait_ms.into())),
+            Request::NextReport { wait_ms } => {
+                self.next_report(Duration::from_millis(wait_ms.into()))
+            }
             Request::AckReport { id, ack } => self.ack_report(&id, &ack),
             // What a hole in the poller must not reach.
             Request::Drain { .. } | Request::Resume { .. } if caller != Caller::Operator => {
-                Reply::Error {
-                    code: ErrorCode::Forbidden,
-                    message: "only root may do this".into(),
-                }
+                Reply::Error { code: ErrorCode::Forbidden, message: "only root may do this".into() }
             }
             Request::Drain { on } => self.drain(on),
             Request::Resume { job } => match self.resume(job, "the operator of the host") {
@@ -96,7 +95,8 @@ impl Executor {
                     return Reply::Error { code: ErrorCode::Journal, message: error.to_string() };
                 }
             };
-            live.poller = poller.chars().filter(|c| !c.is_control()).take(MAX_POLLER_TEXT).collect();
+            live.poller =
+                poller.chars().filter(|c| !c.is_control()).take(MAX_POLLER_TEXT).collect();
         }
         let receipt = &enrolled.by.receipt;
         let document = enrolled.by.trust.document();
@@ -216,7 +216,8 @@ impl Executor {
                 .map(|step| step.step.clone())
                 .unwrap_or_default(),
             steps: (0, 0),
-            progress_ms_ago: u64::try_from(self.clock.now().millis_since(ended)).unwrap_or_default(),
+            progress_ms_ago: u64::try_from(self.clock.now().millis_since(ended))
+                .unwrap_or_default(),
             outcome: report.map(|report| report.outcome),
             failure: report.and_then(|report| report.failure.clone()),
         }
@@ -261,7 +262,11 @@ impl Executor {
         match self.journal.ack_out(id, ack) {
             Ok(None) => Reply::Done,
             Ok(Some(why)) => {
-                tracing::error!(id, why, "the portal refuses this for good; it is not sent any more");
+                tracing::error!(
+                    id,
+                    why,
+                    "the portal refuses this for good; it is not sent any more"
+                );
                 Reply::Done
             }
             // The id comes from the poller: a wrong one is its mistake, not the journal's.

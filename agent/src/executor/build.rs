@@ -104,7 +104,8 @@ pub fn system(config: &Config) -> Result<System, CliError> {
 /// # Errors
 /// When a path cannot stand in nginx's notation.
 pub fn nginx_settings(config: &Config) -> Result<nginx::Settings, CliError> {
-    let usage = |what: String| CliError::new(Exit::Usage, what, "see [nginx] and [certbot] in agent.toml");
+    let usage =
+        |what: String| CliError::new(Exit::Usage, what, "see [nginx] and [certbot] in agent.toml");
     let webroot = config
         .certbot
         .webroot

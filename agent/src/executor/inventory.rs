@@ -71,7 +71,8 @@ impl Executor {
             }
             let waited = self.clock.since_boot().saturating_sub(begun);
             let enrolled = live.enrolled.is_some();
-            if enrolled && (first || (live.look_again && waited >= LEAST_PAUSE) || waited >= pause) {
+            if enrolled && (first || (live.look_again && waited >= LEAST_PAUSE) || waited >= pause)
+            {
                 return Some(std::mem::take(&mut live.look_again));
             }
             live = self
@@ -82,10 +83,7 @@ impl Executor {
         }
     }
 
-    fn take_inventory(
-        &self,
-        tenants: Vec<TenantHealth>,
-    ) -> Result<Inventory, JournalError> {
+    fn take_inventory(&self, tenants: Vec<TenantHealth>) -> Result<Inventory, JournalError> {
         let mut facts = self.survey.facts();
         let day_ago = self.clock.now().plus_secs(-86_400);
         for (code, message, times) in self.journal.refusals_since(day_ago)? {

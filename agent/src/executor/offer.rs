@@ -153,9 +153,8 @@ impl Executor {
             told_again(&self.journal, enrolled, &known.row)?;
         }
         let open = self.journal.open_jobs()?;
-        let interval = Duration::from_secs(
-            u64::from(poll.next_poll_seconds) + u64::from(poll.wait_seconds),
-        );
+        let interval =
+            Duration::from_secs(u64::from(poll.next_poll_seconds) + u64::from(poll.wait_seconds));
         let mut live = self.live();
         live.head = Some(admitted.jobs.last().map_or(head, |job| Head {
             epoch: job.get().epoch,

@@ -42,8 +42,7 @@ impl PortalClock {
     /// machine it is worthless: who knows how long that took.
     pub fn restore(&self, text: &str) {
         let anchor: Option<Anchor> = serde_json::from_str(text).ok();
-        *self.lock() =
-            anchor.filter(|a| a.boot_id == self.boot_id && !a.boot_id.is_empty());
+        *self.lock() = anchor.filter(|a| a.boot_id == self.boot_id && !a.boot_id.is_empty());
     }
 
     /// The anchor that an answer with this time makes, for the journal.

@@ -69,8 +69,14 @@ fn hostile_offers_are_refused_by_name_and_change_nothing() {
         change(&mut job);
         world.offer(&[job], |_| {}).unwrap_err().code()
     };
-    assert_eq!(change_job(|job| job.portal = "0190b1c2-0000-7000-8000-0000000000ff".parse().unwrap()), "other_portal");
-    assert_eq!(change_job(|job| job.agent_id = "0190b1c2-0000-7000-8000-0000000000ff".parse().unwrap()), "other_agent");
+    assert_eq!(
+        change_job(|job| job.portal = "0190b1c2-0000-7000-8000-0000000000ff".parse().unwrap()),
+        "other_portal"
+    );
+    assert_eq!(
+        change_job(|job| job.agent_id = "0190b1c2-0000-7000-8000-0000000000ff".parse().unwrap()),
+        "other_agent"
+    );
     assert_eq!(change_job(|job| job.agent_key = Sha256Digest::ZERO), "other_key");
     assert_eq!(change_job(|job| job.seq = 1), "replayed");
     assert_eq!(change_job(|job| job.seq = 3), "gap");
@@ -170,7 +176,10 @@ fn the_portal_says_where_to_resume() {
     world.ack(&first.id, Ack::Taken { next: Some(2) });
     let OutWork::Events { body, .. } = world.next_out().unwrap().work else { panic!() };
     assert_eq!(body.events[0].n, 2);
-    assert!(matches!(world.ack_reply("events:x:1", Ack::Taken { next: None }), Reply::Error { code: ErrorCode::NotFound, .. }));
+    assert!(matches!(
+        world.ack_reply("events:x:1", Ack::Taken { next: None }),
+        Reply::Error { code: ErrorCode::NotFound, .. }
+    ));
 }
 
 #[test]

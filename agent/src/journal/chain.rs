@@ -95,18 +95,12 @@ const COLUMNS: &str = "seq, payload, digest, state, cancelled, accepted_at, repo
 type Raw = (i64, String, String, String, bool, i64, Option<String>);
 
 fn raw(row: &Row<'_>) -> Result<Raw, rusqlite::Error> {
-    Ok((
-        row.get(0)?,
-        row.get(1)?,
-        row.get(2)?,
-        row.get(3)?,
-        row.get(4)?,
-        row.get(5)?,
-        row.get(6)?,
-    ))
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?))
 }
 
-fn job_row((seq, payload, digest, state, cancelled, at, report): Raw) -> Result<JobRow, JournalError> {
+fn job_row(
+    (seq, payload, digest, state, cancelled, at, report): Raw,
+) -> Result<JobRow, JournalError> {
     Ok(JobRow {
         seq,
         job: from_json(&payload, "a job")?,
@@ -249,9 +243,12 @@ impl Journal {
     pub fn job_begun(&self, seq: i64) -> Result<(), JournalError> {
         const DOING: &str = "note that a job begins";
         self.write(DOING, |tx| {
-            tx.execute("UPDATE jobs SET state = 'running' WHERE seq = ?1 AND state <> 'rested'", [seq])
-                .map(|_| ())
-                .map_err(JournalError::sql(DOING))
+            tx.execute(
+                "UPDATE jobs SET state = 'running' WHERE seq = ?1 AND state <> 'rested'",
+                [seq],
+            )
+            .map(|_| ())
+            .map_err(JournalError::sql(DOING))
         })
     }
 

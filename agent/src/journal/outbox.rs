@@ -87,8 +87,10 @@ impl Journal {
     /// When the journal does not work, or the id is not one of [`Self::next_out`].
     pub fn ack_out(&self, id: &str, ack: &Ack) -> Result<Option<String>, JournalError> {
         const DOING: &str = "note an acknowledgement";
-        let unknown =
-            || JournalError::Unreadable { what: "an acknowledgement".into(), why: "unknown id".into() };
+        let unknown = || JournalError::Unreadable {
+            what: "an acknowledgement".into(),
+            why: "unknown id".into(),
+        };
         let mut parts = id.split(':');
         let (what, job, attempt) = match (parts.next(), parts.next(), parts.next(), parts.next()) {
             (Some(what), Some(job), Some(attempt), None) => (what, job, attempt),

@@ -126,7 +126,10 @@ impl Poller {
             match self.lines(config, &paths) {
                 Err(PollerError::Identity(IdentityError::Missing { path })) => {
                     if !told {
-                        tracing::info!(?path, "not enrolled yet; waiting for `freehold-agent enroll`");
+                        tracing::info!(
+                            ?path,
+                            "not enrolled yet; waiting for `freehold-agent enroll`"
+                        );
                         self.say("waiting for `freehold-agent enroll`");
                         told = true;
                     }
@@ -173,8 +176,7 @@ impl Poller {
     /// Sleeps; says whether it was told to stop.
     fn pause(&self, duration: Duration) -> bool {
         let guard = self.woken.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited =
-            self.woken.1.wait_timeout_while(guard, duration, |()| !self.is_stopping());
+        let waited = self.woken.1.wait_timeout_while(guard, duration, |()| !self.is_stopping());
         drop(waited);
         self.is_stopping()
     }

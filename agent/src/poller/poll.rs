@@ -4,7 +4,11 @@ use std::time::{Duration, Instant};
 
 use freehold_protocol::wire::{MAX_WAIT_SECS, PollAnswer, PollRequest};
 
-use super::{Line, Poller, backoff::{Backoff, jittered}, portal::PortalError};
+use super::{
+    Line, Poller,
+    backoff::{Backoff, jittered},
+    portal::PortalError,
+};
 use crate::{
     cli::chain_of,
     socket::{CallError, Offered, Reply, Request, StatusView},
@@ -68,7 +72,8 @@ impl Poller {
                 Ok(offered) => {
                     backoff.reset();
                     wait_secs = offered.wait_seconds.min(MAX_WAIT_SECS);
-                    let pause = Duration::from_secs(offered.next_poll_seconds.into()).min(MAX_PAUSE);
+                    let pause =
+                        Duration::from_secs(offered.next_poll_seconds.into()).min(MAX_PAUSE);
                     freeze.good(pause + Duration::from_secs(u64::from(wait_secs) + 10));
                     self.say(if offered.conflict {
                         "conflict: the portal's record ends before this host's; an admin must resume the host"
@@ -141,7 +146,8 @@ impl Poller {
         let mut asked = None;
         let hint = match error {
             TurnError::Portal(portal) => {
-                if let PortalError::Answered { status, problem, retry_after, portal_time } = portal {
+                if let PortalError::Answered { status, problem, retry_after, portal_time } = portal
+                {
                     asked = *retry_after;
                     if *status == 401
                         && problem.code == "clock_skew"

@@ -155,7 +155,8 @@ impl FakePortal {
             query: "?",
             body,
         };
-        let said = claim(&header("signature-input").unwrap(), &header("signature").unwrap()).unwrap();
+        let said =
+            claim(&header("signature-input").unwrap(), &header("signature").unwrap()).unwrap();
         let now = Timestamp::from_millis(said.created_secs * 1000);
         let held = verify(&said, &identity, &parts, &header("content-digest").unwrap(), now);
         if let Err(error) = held {

@@ -26,7 +26,11 @@ struct EabFile {
 }
 
 fn wrong(key: &str, why: impl std::fmt::Display, remedy: &str) -> Failure {
-    Failure::new(FailureClass::Host, format!("the configuration's {key} cannot be used: {why}"), remedy)
+    Failure::new(
+        FailureClass::Host,
+        format!("the configuration's {key} cannot be used: {why}"),
+        remedy,
+    )
 }
 
 impl Host {

@@ -1,3 +1,5 @@
+//! Frames: whole, partial, oversized, garbage.
+
 use std::{
     io::Write,
     os::unix::net::UnixStream,

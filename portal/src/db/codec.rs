@@ -69,3 +69,30 @@ pub(crate) fn time_opt(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<T
 pub(crate) fn to_json(value: &impl Serialize) -> Result<String, AppError> {
     Ok(serde_json::to_string(value)?)
 }
+
+/// Lets enums with one spelling stand in columns as that text.
+macro_rules! spelled_columns {
+    ($($name:ty),+) => { $(
+        impl rusqlite::types::FromSql for $name {
+            fn column_result(
+                value: rusqlite::types::ValueRef<'_>,
+            ) -> rusqlite::types::FromSqlResult<Self> {
+                value
+                    .as_str()?
+                    .parse()
+                    .map_err(|error: String| rusqlite::types::FromSqlError::Other(error.into()))
+            }
+        }
+        impl rusqlite::ToSql for $name {
+            fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+                Ok(self.as_str().into())
+            }
+        }
+    )+ };
+}
+
+spelled_columns!(
+    crate::domain::job::JobState,
+    crate::domain::tenant::TenantStatus,
+    super::hosts::HostState
+);

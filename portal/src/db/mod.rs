@@ -404,6 +404,17 @@ pub fn is_storage_failure(error: &rusqlite::Error) -> bool {
     )
 }
 
+impl From<rusqlite::Error> for AppError {
+    /// Any SQL error that nobody expected. Expected ones (a taken name) are told apart before, with
+    /// [`is_unique_violation`].
+    fn from(error: rusqlite::Error) -> Self {
+        if is_storage_failure(&error) {
+            return storage_failed().because(error);
+        }
+        Self::bug("the database refused a statement").because(error)
+    }
+}
+
 /// The answer while the database cannot be written.
 #[must_use]
 pub fn storage_failed() -> AppError {

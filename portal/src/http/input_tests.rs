@@ -1,3 +1,5 @@
+//! Reading bodies and queries.
+
 use super::*;
 use crate::app::check_generation;
 use crate::http::server::Method;

@@ -1,3 +1,5 @@
+//! Text in, route out; and who may ask for it.
+
 use super::*;
 use crate::{api::paths, app::role::Role};
 

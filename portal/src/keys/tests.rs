@@ -1,3 +1,5 @@
+//! The key folder: first start, missing and foreign files, rotation cut short.
+
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use super::*;

@@ -23,9 +23,7 @@ use freehold_protocol::{
 
 use crate::{
     clock::{Clock, FixedClock},
-    executor::{
-        Executor, Parts, inventory::Survey, offer::OfferError, portal_time::PortalClock,
-    },
+    executor::{Executor, Parts, inventory::Survey, offer::OfferError, portal_time::PortalClock},
     identity,
     journal::{Journal, Missing, trust::NewEnrollment},
     runner::Script,
@@ -228,8 +226,7 @@ impl World {
         jobs: &[Job],
         change: impl Fn(&mut PollPayload),
     ) -> PollAnswer {
-        let jobs: Vec<_> =
-            jobs.iter().map(|job| Envelope::sign(job, &[key]).unwrap()).collect();
+        let jobs: Vec<_> = jobs.iter().map(|job| Envelope::sign(job, &[key]).unwrap()).collect();
         let mut poll = PollPayload {
             portal: portal_id(),
             agent_id: agent_id(),

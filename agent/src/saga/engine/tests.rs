@@ -120,7 +120,8 @@ impl Action for Act {
 
     fn run(&self, context: &Context<'_>) -> RunEnd {
         let world = self.world();
-        if self.faulty(Fault::KilledBeforeRun) && world.first() || self.faulty(Fault::KilledAlways) {
+        if self.faulty(Fault::KilledBeforeRun) && world.first() || self.faulty(Fault::KilledAlways)
+        {
             panic!("killed");
         }
         if self.step.changes() {
@@ -148,7 +149,8 @@ impl Action for Act {
     fn undo(&self, _context: &Context<'_>, before: &Before) -> Result<(), Failure> {
         assert_eq!(*before, Before::Nothing);
         let world = self.world();
-        if self.faulty(Fault::UndoFailsAlways) || self.faulty(Fault::UndoFailsOnce) && world.first() {
+        if self.faulty(Fault::UndoFailsAlways) || self.faulty(Fault::UndoFailsOnce) && world.first()
+        {
             return Err(broken());
         }
         world.done.lock().unwrap().insert(self.step, false);

@@ -7,9 +7,9 @@ use freehold_protocol::failure::Failure;
 use freehold_protocol::job::CertificateSource;
 
 use super::{bug, decided, deploy, ended, sites};
+use crate::host::certbot;
 use crate::host::certificate::{self, CertificateFacts};
 use crate::host::nginx::{self, CertificateFiles, Site, Stage};
-use crate::host::certbot;
 use crate::saga::Action;
 use crate::saga::context::Context;
 use crate::saga::step::{Before, RunEnd, StepOutput};
@@ -63,7 +63,14 @@ fn obtain(context: &Context<'_>) -> Result<StepOutput, Failure> {
             let lock = context.host.locks.certbot.lock();
             let issued = context.with_commands(&[], |commands| {
                 let settings = &config.certbot;
-                certbot::ensure(commands, &lock, settings, deploy.tenant, &deploy.domain, context.now)
+                certbot::ensure(
+                    commands,
+                    &lock,
+                    settings,
+                    deploy.tenant,
+                    &deploy.domain,
+                    context.now,
+                )
             })?;
             (issued.files, issued.facts)
         }

@@ -126,9 +126,7 @@ fn run_hook(
     let words: Vec<String> = hook.command.iter().map(ToString::to_string).collect();
     let deadline = Duration::from_secs(hook.timeout_seconds.into());
     let run = context.with_commands(secrets, |commands| match hook.mode {
-        HookMode::Run => {
-            compose::run_in_new(commands, &stack, service, &words, input, deadline)
-        }
+        HookMode::Run => compose::run_in_new(commands, &stack, service, &words, input, deadline),
         HookMode::Exec => {
             compose::run_in_running(commands, &stack, service, &words, input, deadline)
         }

@@ -104,14 +104,22 @@ fn database_is_out_of_reach(
             .words(["--memory=64m", "--pids-limit=32", "--cap-drop=ALL", "--read-only"])
             .flag("--label", PROBE_LABEL)
             .arg(image)
-            .passed_on([format!("--host={address}"), "--port=5432".to_owned(), "--timeout=3".to_owned()]);
+            .passed_on([
+                format!("--host={address}"),
+                "--port=5432".to_owned(),
+                "--timeout=3".to_owned(),
+            ]);
         match commands.run(&argv, Limits::within(ATTEMPT)) {
             Err(error) if error.code() == Some(NO_ANSWER) => {}
             // 0 is an answer, 1 a refusal by the server itself: both mean that it was reached.
             Ok(_) => return Err(reached(&network)),
             Err(error) if error.code() == Some(1) => return Err(reached(&network)),
             Err(error @ CommandError::Cancelled { .. }) => {
-                return Err(error.failure(FailureClass::Host, "the isolation check was stopped", ""));
+                return Err(error.failure(
+                    FailureClass::Host,
+                    "the isolation check was stopped",
+                    "",
+                ));
             }
             // The image has no client, say: then the networks' membership, checked above, and the
             // comparison of each container's networks are what there is.

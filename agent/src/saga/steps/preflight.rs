@@ -110,7 +110,9 @@ fn project_is_ours(context: &Context<'_>, commands: &Commands<'_>) -> Result<(),
         Some(foreign) => Err(Refusal::Decided(Failure::new(
             FailureClass::Request,
             format!("the project {project} belongs to something else: container {}", foreign.name),
-            format!("choose another short name, or remove it with `docker compose --project-name={project} down`"),
+            format!(
+                "choose another short name, or remove it with `docker compose --project-name={project} down`"
+            ),
         ))),
         None => Ok(()),
     }

@@ -108,9 +108,8 @@ pub(super) fn site(context: &Context<'_>, stage: Stage) -> Result<Site, Failure>
         .iter()
         .map(|route| {
             let path = route.path.clone();
-            let port = *ports
-                .get(&route.port)
-                .ok_or_else(|| bug("a route's port is not reserved"))?;
+            let port =
+                *ports.get(&route.port).ok_or_else(|| bug("a route's port is not reserved"))?;
             Ok(Route { path, port, websocket: route.websocket })
         })
         .collect::<Result<_, Failure>>()?;

@@ -129,15 +129,14 @@ pub(super) fn allocation(context: &Context<'_>, folder: &Folder) -> Result<Alloc
 pub(super) fn write_files(context: &Context<'_>, folder: &Folder) -> Result<(), Failure> {
     let deploy = deploy(context)?;
     let allocation = allocation(context, folder)?;
-    let rendered = freehold_protocol::blueprint::render(&deploy.blueprint, &allocation).map_err(
-        |error| {
+    let rendered =
+        freehold_protocol::blueprint::render(&deploy.blueprint, &allocation).map_err(|error| {
             Failure::new(
                 FailureClass::Request,
                 error.to_string(),
                 "correct the tenant's settings or the blueprint, and deploy again",
             )
-        },
-    )?;
+        })?;
     folder.write(ENV_FILE, rendered.env.expose().as_bytes(), Access::Private)?;
     folder.write(COMPOSE_FILE, rendered.compose_json.as_bytes(), Access::Private)?;
     Ok(())

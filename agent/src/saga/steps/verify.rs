@@ -6,9 +6,7 @@ use std::time::Duration;
 use freehold_protocol::blueprint::Blueprint;
 use freehold_protocol::failure::{Failure, FailureClass};
 use freehold_protocol::ids::{Domain, TenantId};
-use freehold_protocol::report::{
-    Deployed, EndpointHealth, HealthStatus, JobResult, TenantHealth,
-};
+use freehold_protocol::report::{Deployed, EndpointHealth, HealthStatus, JobResult, TenantHealth};
 use freehold_protocol::time::Timestamp;
 
 use super::{bug, deploy, ended, isolation, journal, stack};
@@ -58,7 +56,8 @@ fn verify(context: &Context<'_>, commands: &Commands<'_>) -> Result<StepOutput, 
         StepOutput::Onboarded { sealed_password } => sealed_password.clone(),
         _ => None,
     });
-    let mut endpoints = BTreeMap::from([("public".to_owned(), public_url(context, &deploy.domain))]);
+    let mut endpoints =
+        BTreeMap::from([("public".to_owned(), public_url(context, &deploy.domain))]);
     for (role, port) in &ports {
         endpoints.insert(role.to_string(), format!("http://127.0.0.1:{port}"));
     }
@@ -149,7 +148,10 @@ pub(super) fn look(
     let soon = context.now.plus_secs(SOON_DAYS * 86_400);
     let expiring = expires.is_some_and(|at| at < soon);
     if expiring {
-        problems.push(format!("the certificate of {} expires in less than {SOON_DAYS} days", subject.domain));
+        problems.push(format!(
+            "the certificate of {} expires in less than {SOON_DAYS} days",
+            subject.domain
+        ));
     }
     let status = match (serves && answers, expiring) {
         (true, false) => HealthStatus::Healthy,
@@ -194,7 +196,6 @@ fn ask_public(
     let url = public_url(context, subject.domain);
     let path = "/".parse().map_err(|_| bug("the root is no path"))?;
     let answer = probe::public(subject.domain, &path, config.public, roots, REQUEST);
-    let expires =
-        probe::certificate_expiry(subject.domain, config.public, roots, REQUEST).ok();
+    let expires = probe::certificate_expiry(subject.domain, config.public, roots, REQUEST).ok();
     Ok((Some(probe::report(&url, &answer)), expires))
 }

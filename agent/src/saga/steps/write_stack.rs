@@ -90,9 +90,7 @@ fn write(context: &Context<'_>) -> Result<(), Failure> {
     stack::write_files(context, &folder)
 }
 
-fn draw(
-    spec: freehold_protocol::blueprint::model::SecretSpec,
-) -> Result<String, Failure> {
+fn draw(spec: freehold_protocol::blueprint::model::SecretSpec) -> Result<String, Failure> {
     let mut failed = false;
     let value = spec.draw(|| {
         let mut byte = [0_u8; 1];
@@ -136,7 +134,9 @@ fn refuse_foreign(context: &Context<'_>, folder: &Folder) -> Result<(), Failure>
             if ours { Ok(()) } else { Err(refused()) }
         }
         // Temporary files of an interrupted write start with a dot.
-        None if folder.files()?.iter().all(|name| name.starts_with('.') && name != ".env") => Ok(()),
+        None if folder.files()?.iter().all(|name| name.starts_with('.') && name != ".env") => {
+            Ok(())
+        }
         None => Err(refused()),
     }
 }
