@@ -5,6 +5,7 @@ use freehold_protocol::{
     dsse::Envelope,
     failure::{Failure, FailureClass},
     ids::{AgentId, JobId, TenantId},
+    job::JobKind,
     report::{Deployed, JobResult, Outcome, Report},
     seal::SealContext,
 };
@@ -179,28 +180,30 @@ fn apply_result(
     report: &Report,
     result: Option<&mut JobResult>,
 ) -> Result<(), AppError> {
-    match (job.tenant_id, result) {
-        (Some(tenant), Some(JobResult::Deployed(deployed))) => {
+    match (job.kind, job.tenant_id, result) {
+        (JobKind::DeployTenant, Some(tenant), Some(JobResult::Deployed(deployed))) => {
             let onboarded = deployed.sealed_password.is_some();
             if let Some(sealed) = deployed.sealed_password.take() {
                 keep_password(tx, keys, report, tenant, &sealed)?;
             }
             note_deployed(tx, tenant, deployed, onboarded)
         }
-        (Some(tenant), Some(JobResult::Removed(removed))) => {
+        (JobKind::RemoveTenant, Some(tenant), Some(JobResult::Removed(removed))) => {
             deployments::note_removed(tx, tenant, removed)
         }
-        (Some(tenant), Some(JobResult::Checked(health))) if health.tenant == tenant => {
+        (JobKind::CheckTenant, Some(tenant), Some(JobResult::Checked(health)))
+            if health.tenant == tenant =>
+        {
             deployments::note_health(tx, host.id, health)
         }
-        (None, Some(JobResult::Probed(facts))) => {
+        (JobKind::ProbeHost, _, Some(JobResult::Probed(facts))) => {
             if let Some((mut known, _)) = inventory::of(tx, host.id)? {
                 known.facts = (**facts).clone();
                 inventory::put(tx, host.id, report.agent_id, &known)?;
             }
             Ok(())
         }
-        (_, found) => {
+        (_, _, found) => {
             tracing::warn!(job = %job.id, found = found.is_some(), "a report's result does not fit its job");
             Ok(())
         }
