@@ -67,7 +67,7 @@ impl PublishRelease {
                 "blueprint_refused",
                 format!("the blueprint has {count} problem{}", if count == 1 { "" } else { "s" }),
             )
-            .advice("correct the lines named below and push again; docs/blueprints.md shows all that is taken");
+            .advice("correct the lines named below and push again; docs/blueprint.md shows all that is taken");
             for problem in problems {
                 let path = if problem.path.is_empty() { "the file" } else { &problem.path };
                 let detail = format!("{path} {}. {}", problem.what, problem.remedy);

@@ -83,10 +83,11 @@ impl CreateTenant {
         let domain = fields.parse("/domain", &domain);
         let host = fields.parse("/host", &host);
         let blueprint = fields.parse("/blueprint", &blueprint);
+        let email_given = admin_email.is_some();
         let admin_email = fields.parse_optional("/adminEmail", admin_email.as_deref());
         if let Some(admin_name) = &admin_name {
             fields.person_text("/adminName", admin_name);
-            if admin_email.is_none() {
+            if !email_given {
                 fields.refuse("/adminEmail", "give the address of the person named in adminName");
             }
         }

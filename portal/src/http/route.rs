@@ -263,6 +263,9 @@ fn admin(segments: &[&str]) -> Result<Vec<(Method, AdminRoute)>, RouteError> {
 /// A part of an address as the type that only parses. No name of ours has a character that an
 /// address must encode, so that an encoded one is simply not a name.
 fn part<T: FromStr<Err = ParseIdError> + Display>(text: &str) -> Result<T, RouteError> {
+    if text.is_empty() {
+        return Err(RouteError::Unknown);
+    }
     text.parse().map_err(RouteError::BadPart)
 }
 

@@ -1,0 +1,139 @@
+use serde_json::json;
+
+use crate::harness::World;
+
+#[test]
+fn without_a_valid_token_nothing_but_the_version_is_told() {
+    let world = World::new();
+    assert_eq!(world.call("GET", "/api/v1/version").send().expect(200)["protocol"], 1);
+    let anonymous = world.call("GET", "/api/v1/hosts").send();
+    anonymous.refused(401, "token_missing");
+    assert!(anonymous.header("www-authenticate").is_some());
+    let wrong = format!("{}x", &world.owner[..world.owner.len() - 1]);
+    world.call("GET", "/api/v1/me").bearer(&wrong).send().refused(401, "token_malformed");
+    world
+        .call("GET", "/api/v1/me")
+        .header("authorization", "Basic eA==")
+        .send()
+        .refused(401, "token_missing");
+    let me = world.get("/api/v1/me").expect(200);
+    assert_eq!(
+        (&me["actor"], &me["token"]["role"]),
+        (&json!("token:first-owner"), &json!("owner"))
+    );
+    assert!(!me.to_string().contains(&world.owner));
+}
+
+#[test]
+fn ten_failures_end_in_429_and_time_heals() {
+    let world = World::new();
+    for _ in 0..10 {
+        assert_eq!(world.call("GET", "/api/v1/me").send().status, 401);
+    }
+    let refused = world.call("GET", "/api/v1/me").send();
+    refused.refused(429, "too_many_failures");
+    assert!(refused.header("retry-after").unwrap().parse::<u32>().unwrap() > 0);
+    world.clock.advance_secs(61);
+    world.get("/api/v1/me").expect(200);
+}
+
+#[test]
+fn tokens_are_shown_once_expire_and_are_revoked() {
+    let world = World::new();
+    let made = world
+        .post("/api/v1/tokens", json!({ "name": "ci", "role": "viewer", "expiresInDays": 1 }))
+        .expect(201);
+    let (secret, id) = (made["secret"].as_str().unwrap(), made["token"]["id"].as_str().unwrap());
+    assert!(secret.starts_with("fhk_") && secret.len() == 40, "{secret}");
+    assert!(!world.get("/api/v1/tokens").text.contains(secret));
+    world.call("GET", "/api/v1/hosts").bearer(secret).send().expect(200);
+    world
+        .call("POST", "/api/v1/hosts")
+        .bearer(secret)
+        .json(&json!({ "name": "vps-1" }))
+        .send()
+        .refused(403, "forbidden");
+    world
+        .post("/api/v1/tokens", json!({ "name": "ci", "role": "viewer" }))
+        .refused(409, "name_taken");
+    world.clock.advance_secs(86_400);
+    world.call("GET", "/api/v1/hosts").bearer(secret).send().refused(401, "token_expired");
+    world.as_owner("DELETE", &format!("/api/v1/tokens/{id}")).send().expect(204);
+    world.call("GET", "/api/v1/hosts").bearer(secret).send().refused(401, "token_revoked");
+    assert_eq!(
+        world.post("/api/v1/tokens", json!({ "name": "x y", "role": "viewer" })).pointers(),
+        ["/name"]
+    );
+    assert_eq!(
+        world.post("/api/v1/tokens", json!({ "name": "x", "role": "king" })).pointers(),
+        ["/role"]
+    );
+    assert_eq!(
+        world
+            .post("/api/v1/tokens", json!({ "name": "x", "role": "viewer", "expiresInDays": 0 }))
+            .pointers(),
+        ["/expiresInDays"]
+    );
+}
+
+#[test]
+fn the_last_owner_cannot_be_revoked() {
+    let world = World::new();
+    let me = world.get("/api/v1/me").expect(200);
+    let path = format!("/api/v1/tokens/{}", me["token"]["id"].as_str().unwrap());
+    world.as_owner("DELETE", &path).send().refused(409, "last_owner");
+    let other = world.token("boss", "owner");
+    world.call("DELETE", &path).bearer(&other).send().expect(204);
+    world.get("/api/v1/me").refused(401, "token_revoked");
+}
+
+#[test]
+fn every_role_is_held_to_its_permissions() {
+    let world = World::with_tenant();
+    let cases = [
+        ("GET", "/api/v1/tenants", [200, 200, 200]),
+        ("POST", "/api/v1/tenants/acme/check", [403, 409, 403]),
+        ("POST", "/api/v1/hosts/vps-1/drain", [403, 200, 403]),
+        ("POST", "/api/v1/hosts/vps-1/enrollment-tokens", [403, 403, 403]),
+        ("GET", "/api/v1/audit", [403, 403, 403]),
+        ("GET", "/api/v1/tokens", [403, 403, 403]),
+        ("POST", "/api/v1/keys/rotate", [403, 403, 403]),
+        ("GET", "/api/v1/keys", [200, 200, 200]),
+    ];
+    let tokens = ["viewer", "operator", "approver"].map(|role| world.token(role, role));
+    for (method, path, expected) in cases {
+        for (token, expected) in tokens.iter().zip(expected) {
+            let answer = world.call(method, path).bearer(token).send();
+            assert_eq!(answer.status, expected, "{method} {path}: {}", answer.text);
+        }
+    }
+}
+
+#[test]
+fn keys_are_shown_and_rotated() {
+    let world = World::new();
+    let before = world.get("/api/v1/keys").expect(200);
+    assert_eq!((&before["trustVersion"], &before["epoch"]), (&json!(1), &json!(1)));
+    let after = world.post("/api/v1/keys/rotate", json!({ "compromised": true })).expect(200);
+    assert_eq!((&after["trustVersion"], &after["epoch"]), (&json!(2), &json!(2)));
+    assert_ne!(before["jobKeys"], after["jobKeys"]);
+    world.post("/api/v1/keys/rotate", json!({})).refused(422, "invalid");
+}
+
+#[test]
+fn every_change_stands_in_the_audit_log() {
+    let world = World::with_tenant();
+    let log = world.get("/api/v1/audit").expect(200);
+    let actions: Vec<&str> = log["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["action"].as_str().unwrap())
+        .collect();
+    assert_eq!(actions, ["token.create", "host.create", "blueprint.publish", "tenant.create"]);
+    assert_eq!(log["items"][1]["actor"], "token:first-owner");
+    let page = world.get("/api/v1/audit?after=1&limit=2").expect(200);
+    assert_eq!((&page["items"][0]["n"], &page["next"]), (&json!(2), &json!("3")));
+    let wrong = world.portal.db.read(freehold_portal::db::audit::verify).unwrap();
+    assert_eq!(wrong, None);
+}
