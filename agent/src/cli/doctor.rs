@@ -225,7 +225,15 @@ fn check_executor(config: &Config, checks: &mut Checks) {
             format!("FREEZE: no valid signed answer for {ago}"),
             "see the poller's line in `freehold-agent status`, and `journalctl -u freehold-agent`",
         ),
-        (None, _) => checks.warn(
+        (None, true) => checks.fail(
+            "contact",
+            format!(
+                "FREEZE: no valid answer since the executor started; the poller says: {}",
+                view.poller
+            ),
+            "see `journalctl -u freehold-agent`",
+        ),
+        (None, false) => checks.warn(
             "contact",
             format!("no valid answer yet; the poller says: {}", view.poller),
             "wait a minute; then see `journalctl -u freehold-agent`",

@@ -101,6 +101,7 @@ pub(super) fn render(view: &StatusView, tenant_list: &[TenantRecord]) -> String 
 fn contact(view: &StatusView) -> String {
     let contact = &view.contact;
     let mut text = match contact.last_answer_ms_ago {
+        None if contact.frozen => "FREEZE: no valid answer since the executor started".to_owned(),
         None => "no valid answer since the executor started".to_owned(),
         Some(ago) if contact.frozen => format!(
             "FREEZE: no valid signed answer for {}; somebody may be holding answers back",

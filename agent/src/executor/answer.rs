@@ -144,12 +144,15 @@ impl Executor {
     }
 
     fn contact(&self, live: &Live) -> Contact {
-        let age = live.contact.at.map(|at| self.clock.since_boot().saturating_sub(at));
+        let now = self.clock.since_boot();
+        let age = live.contact.at.map(|at| now.saturating_sub(at));
+        // Without any answer the wait is counted from when there could have been one.
+        let silent = age.unwrap_or_else(|| now.saturating_sub(live.enrolled_since));
         let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
         Contact {
             last_answer_ms_ago: age.map(millis),
             interval_ms: millis(live.contact.interval),
-            frozen: age.is_some_and(|age| age > live.contact.interval * FREEZE_INTERVALS),
+            frozen: silent > live.contact.interval * FREEZE_INTERVALS,
             skew_ms: self.clock.skew_millis(),
             portal_now: self.clock.portal_now(),
             conflict: live.contact.conflict,

@@ -99,6 +99,8 @@ pub(crate) struct Live {
     running: BTreeMap<JobId, Running>,
     drained: bool,
     contact: LastContact,
+    /// Since when there could have been contact: the start, or the enrollment.
+    enrolled_since: Duration,
     poller: String,
     /// The inventory to tell, and its number.
     inventory: Option<(u64, Box<Inventory>)>,
@@ -114,7 +116,7 @@ pub(crate) struct Enrolled {
 }
 
 /// The last contact that passed every check.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct LastContact {
     /// When, on the clock since the machine's start.
     at: Option<Duration>,
@@ -122,6 +124,14 @@ pub(crate) struct LastContact {
     conflict: bool,
     drain: bool,
     refusal: Option<String>,
+}
+
+impl Default for LastContact {
+    fn default() -> Self {
+        // The interval of a portal that has not said otherwise.
+        let interval = Duration::from_secs(60);
+        Self { at: None, interval, conflict: false, drain: false, refusal: None }
+    }
 }
 
 /// A job in the hands of a worker.
@@ -206,6 +216,7 @@ impl Executor {
         tracing::info!(host = %by.receipt.host_name, portal = %by.portal_url, seq = head.seq, "enrolled");
         let mut live = self.live();
         live.head = Some(head);
+        live.enrolled_since = self.clock.since_boot();
         live.enrolled = Some(Arc::new(Enrolled { by, key }));
         live.look_again = true;
         drop(live);

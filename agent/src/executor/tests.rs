@@ -229,6 +229,10 @@ fn the_poller_may_not_do_what_the_operator_may() {
 #[test]
 fn three_silent_intervals_are_a_freeze() {
     let world = World::new();
+    assert!(!world.status().contact.frozen);
+    // No answer at all is one too.
+    world.host_clock.advance(Duration::from_secs(181));
+    assert!(world.status().contact.frozen);
     world.offer(&[], |poll| (poll.wait_seconds, poll.next_poll_seconds) = (20, 0)).unwrap();
     assert!(!world.status().contact.frozen);
     world.host_clock.advance(Duration::from_secs(80));

@@ -92,9 +92,10 @@ impl Journal {
             why: "unknown id".into(),
         };
         let mut parts = id.split(':');
-        let (what, job, attempt) = match (parts.next(), parts.next(), parts.next(), parts.next()) {
-            (Some(what), Some(job), Some(attempt), None) => (what, job, attempt),
-            _ => return Err(unknown()),
+        let (Some(what), Some(job), Some(attempt), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(unknown());
         };
         let job: JobId = job.parse().map_err(|_| unknown())?;
         let attempt: u32 = attempt.parse().map_err(|_| unknown())?;
