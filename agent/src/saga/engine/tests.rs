@@ -13,6 +13,8 @@ use crate::clock::FixedClock;
 use crate::journal::Missing;
 use crate::plan::tests_support::{check_of, order_of, plan_of};
 use crate::runner::Script;
+use crate::saga::context::Context;
+use crate::saga::step::{Before, RunEnd, Step, StepOutput};
 use crate::saga::{Action, Deaf};
 
 /// What goes wrong with a step.
