@@ -15,7 +15,7 @@ pub(crate) struct Args {
     /// The host
     name: HostName,
     #[command(flatten)]
-    watch: watch::Args,
+    watch: watch::WatchArgs,
 }
 
 /// Queues it.

@@ -15,7 +15,7 @@ pub(crate) struct Args {
     #[arg(value_parser = job_part)]
     id: JobPart,
     #[command(flatten)]
-    watch: watch::Args,
+    watch: watch::WatchArgs,
 }
 
 /// Queues it.

@@ -15,7 +15,7 @@ pub(crate) struct Args {
     /// The tenant
     slug: TenantSlug,
     #[command(flatten)]
-    watch: watch::Args,
+    watch: watch::WatchArgs,
 }
 
 /// Queues it.

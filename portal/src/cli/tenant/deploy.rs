@@ -22,7 +22,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N")]
     release: Option<u32>,
     #[command(flatten)]
-    watch: watch::Args,
+    watch: watch::WatchArgs,
 }
 
 /// Queues it.

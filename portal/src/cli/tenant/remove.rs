@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SLUG", requires = "delete_data")]
     yes_delete: Option<String>,
     #[command(flatten)]
-    watch: watch::Args,
+    watch: watch::WatchArgs,
 }
 
 /// Asks, then queues it.

@@ -34,7 +34,7 @@ const FRAME: Duration = Duration::from_millis(120);
 
 /// Whether to follow the job that a command queues.
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct WatchArgs {
     /// Follow the job until it ends; the exit code tells how
     #[arg(long)]
     pub(crate) watch: bool,
@@ -45,7 +45,7 @@ pub(crate) struct Args {
 /// # Errors
 /// When the output cannot be written, or the portal is away for long.
 pub(crate) fn queued(
-    args: &Args,
+    args: &WatchArgs,
     client: Client,
     job: &JobView,
     ctx: &mut Ctx,

@@ -130,7 +130,7 @@ fn a_new_attempt_starts_from_nothing() {
     progress.take(&answer(2, "queued", Vec::new()));
     assert!(progress.steps.is_empty());
     assert_eq!(
-        view(80, 20).lines(&progress),
+        view(120, 20).lines(&progress),
         ["* job 01890000-0000-7000-8000-00000000abcd queued: waiting for its host (attempt 2)"]
     );
     // A late event of the first attempt changes nothing.
