@@ -2,6 +2,8 @@
 //! take the real arguments, answer in the real forms, and keep their state as files beside the name
 //! under which they were called.
 
+pub mod faulty;
+
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
