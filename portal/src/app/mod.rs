@@ -15,6 +15,7 @@ pub mod record_report;
 pub mod role;
 pub mod rotate_key;
 mod settle;
+pub mod tenant_credentials;
 pub mod tenant_input;
 pub mod tenants;
 pub mod tokens;

@@ -11,7 +11,7 @@ use freehold_protocol::{
 };
 use serde_json::json;
 
-use super::{settle::follow, tenants::credentials_place};
+use super::{settle::follow, tenant_credentials::credentials_place};
 use crate::{
     db::{
         Tx,

@@ -11,7 +11,7 @@ use crate::{
             UpdateTenant,
         },
     },
-    app::tenants as app,
+    app::{tenant_credentials::RevealCredentials, tenants as app},
     db::{
         Read,
         tenants::{self, TenantRow},
@@ -134,7 +134,7 @@ pub(super) fn check(ctx: &Context<'_>, slug: TenantSlug) -> Result<Answer, AppEr
 
 pub(super) fn credentials(ctx: &Context<'_>, slug: TenantSlug) -> Result<Answer, AppError> {
     input::no_body(ctx.request)?;
-    let reveal = app::RevealCredentials { slug, actor: ctx.actor() };
+    let reveal = RevealCredentials { slug, actor: ctx.actor() };
     let keys = ctx.keys.clone();
     let (tenant, password) = ctx.db.write(move |tx| reveal.apply(tx, keys.master()))?;
     let credentials = Credentials {

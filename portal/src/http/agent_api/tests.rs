@@ -20,7 +20,7 @@ use crate::{
         hosts_admin::ResumeHost,
         jobs_admin::{CancelJob, ResumeJob, RetryJob},
         rotate_key::RotateKey,
-        tenants::RevealCredentials,
+        tenant_credentials::RevealCredentials,
     },
     clock::Clock as _,
     db::{self, hosts, jobs},
