@@ -1,0 +1,54 @@
+//! Cancelling a job that runs: it stops within seconds and the host is as it was.
+
+use freehold_tests::world::{World, blueprint};
+use std::time::{Duration, Instant};
+
+/// From the wish to the end, undoing included.
+const SOON: Duration = Duration::from_secs(20);
+
+#[test]
+fn a_cancelled_deploy_stops_soon_and_leaves_nothing() {
+    let world = World::start("cancel");
+    let good = world.push(&blueprint(&[]));
+    let before = world.snapshot();
+    let slow = ("PORT: \"3000\"", "PORT: \"3000\"\n      SAMPLE_FAIL: slow\n      SAMPLE_SLOW_SECONDS: \"120\"");
+    let sleeps = ("command: [\"migrate\"]", "command: [\"probe\", \"http://192.0.2.1/\"]");
+    for (name, change, step) in [("start", slow, "start"), ("migrate", sleeps, "migrate")] {
+        let tenant = world.tenant(name);
+        let release = world.push(&blueprint(&[change]));
+        world.create(&tenant, release);
+        let id = world.queue_deploy(&tenant, release);
+        world.wait_step(&id, step);
+        let began = Instant::now();
+        world.cancel(&id, "ordered by mistake");
+        let job = world.rests_as(&id, "cancelled");
+        assert!(began.elapsed() < SOON, "{name}: cancelled after {:?}", began.elapsed());
+        assert_eq!(job.cancel_reason.as_deref(), Some("ordered by mistake"));
+        world.assert_gapless(&id);
+        world.snapshot().assert_same(&before);
+        assert_eq!(world.view(&tenant).status, "cancelled");
+        world.deploy(&tenant, good);
+        world.assert_live(&tenant, "1");
+        world.remove_with_data(&tenant);
+        world.snapshot().assert_same(&before);
+    }
+}
+
+#[test]
+fn a_job_that_waits_is_cancelled_without_the_host() {
+    let mut world = World::start("cancel-queued");
+    let release = world.push(&blueprint(&[]));
+    let tenant = world.tenant("acme");
+    world.create(&tenant, release);
+    let before = world.snapshot();
+    world.agent().stop();
+    let id = world.queue_deploy(&tenant, release);
+    world.cancel(&id, "");
+    world.rests_as(&id, "cancelled");
+    world.agent().start();
+    // Nothing of it is run when the host comes back, and the next job goes well.
+    world.deploy(&tenant, release);
+    world.remove_with_data(&tenant);
+    world.snapshot().assert_same(&before);
+    assert!(world.events(&id).is_empty(), "a cancelled job was run");
+}

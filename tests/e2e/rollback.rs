@@ -1,0 +1,324 @@
+//! Deploys that fail, each in its own way: the host is as it was before, the reason and the remedy
+//! are told, and the next good deploy works.
+
+use freehold_portal::api::jobs::JobView;
+use freehold_protocol::failure::FailureClass;
+use freehold_tests::world::{Setup, Snapshot, Tenant, World, blueprint, docker};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const BACKEND: &str = "freehold-sample/backend:1";
+const BACKEND_HEALTH: &str =
+    "\"http://127.0.0.1:3000/api/health\"]\n      interval: 2s\n      timeout: 5s\n      retries: 30";
+/// The engine gives up sooner on a backend that will never be healthy.
+const IMPATIENT: (&str, &str) = (
+    BACKEND_HEALTH,
+    "\"http://127.0.0.1:3000/api/health\"]\n      interval: 1s\n      timeout: 5s\n      retries: 5",
+);
+
+/// Deploys what must fail, and checks that it is told well and undone.
+#[track_caller]
+fn fails(world: &World, tenant: &Tenant, release: u64, before: &Snapshot) -> JobView {
+    let id = world.queue_deploy(tenant, release);
+    let job = world.wait_job(&id);
+    assert!(
+        matches!(job.state.as_str(), "rolled_back" | "failed" | "dead"),
+        "{}: {:#?}",
+        job.state,
+        job.failure
+    );
+    let failure = job.failure.as_ref().expect("a failure");
+    assert!(!failure.what.is_empty() && !failure.advice.is_empty(), "{failure:#?}");
+    world.assert_gapless(&id);
+    world.snapshot().assert_same(before);
+    job
+}
+
+/// The same tenant deploys well afterwards, and is removed again.
+#[track_caller]
+fn recovers(world: &World, tenant: &Tenant, release: u64, before: &Snapshot) {
+    world.deploy(tenant, release);
+    world.assert_live(tenant, "1");
+    world.remove_with_data(tenant);
+    world.snapshot().assert_same(before);
+}
+
+#[test]
+fn a_bad_first_release_leaves_nothing() {
+    let world = World::start("bad-release");
+    let good = world.push(&blueprint(&[]));
+    let before = world.snapshot();
+    let onboard = ("PORT: \"3000\"", "PORT: \"3000\"\n      SAMPLE_FAIL: onboard");
+    for (name, change, step) in [
+        ("unhealthy", (BACKEND, "freehold-sample/backend:unhealthy"), "start"),
+        ("crash", (BACKEND, "freehold-sample/backend:crash"), "start"),
+        ("badmigrate", (BACKEND, "freehold-sample/backend:badmigrate"), "migrate"),
+        ("onboard", onboard, "onboard"),
+        ("missing", (BACKEND, "freehold-sample/no-such-image:1"), "pull-images"),
+    ] {
+        let tenant = world.tenant(name);
+        let bad = world.push(&blueprint(&[IMPATIENT, change]));
+        world.create(&tenant, bad);
+        let job = fails(&world, &tenant, bad, &before);
+        let failed = job.steps.iter().find(|step| step.state == "failed" || step.state == "undone");
+        assert!(failed.is_some(), "{name}: {:#?}", job.steps);
+        assert_eq!(job.step, job.step, "{name}");
+        let reached = job.steps.last().map(|step| step.step.as_str());
+        assert_eq!(reached, Some(step), "{name}: {:#?}", job.steps);
+        let class = job.failure.unwrap().class;
+        if name != "missing" {
+            assert_eq!(class, FailureClass::App, "{name}");
+        }
+        if name == "crash" {
+            recovers(&world, &tenant, good, &before);
+        }
+    }
+    // One of them, later, with the good release.
+    let tenant = world.tenant("badmigrate");
+    recovers(&world, &tenant, good, &before);
+}
+
+#[test]
+fn a_bad_update_leaves_the_old_release_serving() {
+    let world = World::start("bad-update");
+    let tenant = world.deployed("acme");
+    let password = world.password(&tenant);
+    let before = world.snapshot();
+    for image in ["unhealthy", "badmigrate", "crash"] {
+        let bad = world.push(&blueprint(&[
+            IMPATIENT,
+            (BACKEND, &format!("freehold-sample/backend:{image}")),
+            ("freehold-sample/frontend:1", "freehold-sample/frontend:2"),
+        ]));
+        let job = fails(&world, &tenant, bad, &before);
+        assert_eq!(job.state, "rolled_back", "{image}");
+        world.assert_live(&tenant, "1");
+        assert_eq!(world.login(&tenant, &password), 200, "{image}");
+        let view = world.view(&tenant);
+        assert_eq!((view.status.as_str(), view.release_deployed), ("active", Some(1)), "{image}");
+    }
+}
+
+#[test]
+fn an_authority_that_refuses_leaves_nothing() {
+    let world = World::start("no-certificate");
+    let release = world.push(&blueprint(&[]));
+    let tenant = world.tenant("acme");
+    world.create(&tenant, release);
+    let before = world.snapshot();
+    world.acme.break_dns(&tenant.domain);
+    let job = fails(&world, &tenant, release, &before);
+    let failure = job.failure.unwrap();
+    assert!(failure.what.contains("certificate"), "{failure:#?}");
+    world.acme.mend_dns(&tenant.domain);
+    recovers(&world, &tenant, release, &before);
+}
+
+#[test]
+fn strangers_on_every_port_are_left_alone() {
+    let world = World::start("ports");
+    let release = world.push(&blueprint(&[]));
+    let tenant = world.tenant("acme");
+    world.create(&tenant, release);
+    let before = world.snapshot();
+    let (first, count) = world.port_range();
+    let strangers: Vec<_> = (first..first + count / 2)
+        .map(|port| TcpListener::bind(("127.0.0.1", port)).unwrap())
+        .collect();
+    let job = fails(&world, &tenant, release, &before);
+    assert_eq!(job.state, "failed", "no port was free, so nothing was done");
+    let failure = job.failure.unwrap();
+    assert!(failure.what.contains("backend"), "{failure:#?}");
+    drop(strangers);
+
+    // A container that publishes the first port; the next one is taken.
+    let name = format!("stranger-{}_x", world.tag());
+    let publish = format!("127.0.0.1:{first}:5173");
+    docker(["run", "--detach", "--name", &name, "--publish", &publish, "freehold-sample/frontend:1", "frontend"]).ok();
+    let with_stranger = world.snapshot();
+    world.deploy(&tenant, release);
+    let taken = world.view(&tenant).ports;
+    assert!(taken.values().all(|port| port.get() != first), "{taken:?}");
+    world.remove_with_data(&tenant);
+    world.snapshot().assert_same(&with_stranger);
+}
+
+#[test]
+fn a_broken_web_server_is_not_made_worse() {
+    let world = World::start("nginx");
+    let release = world.push(&blueprint(&[]));
+    let tenant = world.tenant("acme");
+    world.create(&tenant, release);
+
+    // Broken by somebody else before.
+    let stranger = world.nginx.sites().join("stranger.conf");
+    std::fs::write(&stranger, "server { listen nonsense; }\n").unwrap();
+    let before = world.snapshot();
+    let job = fails(&world, &tenant, release, &before);
+    let failure = job.failure.unwrap();
+    assert_eq!(failure.class, FailureClass::Host, "{failure:#?}");
+    assert!(format!("{failure:?}").contains("stranger.conf"), "{failure:#?}");
+    std::fs::remove_file(&stranger).unwrap();
+
+    // Good until our site comes: the names' table is too small for it.
+    let conf = world.scratch().path().join("nginx/nginx.conf");
+    let good = std::fs::read_to_string(&conf).unwrap();
+    let small = good.replace("server_names_hash_bucket_size 128", "server_names_hash_bucket_size 32");
+    assert_ne!(good, small);
+    std::fs::write(&conf, small).unwrap();
+    world.nginx.reload().unwrap();
+    let before = world.snapshot();
+    let job = fails(&world, &tenant, release, &before);
+    assert_eq!(job.state, "rolled_back");
+    let failure = job.failure.unwrap();
+    assert!(format!("{failure:?}").contains("server_names_hash"), "{failure:#?}");
+    world.nginx.reload().expect("what is left of our site breaks the web server");
+    std::fs::write(&conf, good).unwrap();
+    world.nginx.reload().unwrap();
+    recovers(&world, &tenant, release, &before);
+}
+
+#[test]
+fn a_site_that_does_not_verify_is_taken_back() {
+    let mut world = World::start("verify");
+    let release = world.push(&blueprint(&[]));
+    let tenant = world.tenant("acme");
+    world.create(&tenant, release);
+    let before = world.snapshot();
+    // The public address is somebody else's: nothing of ours listens there.
+    world.agent().stop();
+    world.agent().setup().agent.push("probe.address=127.0.0.2".to_owned());
+    world.agent().start();
+    let job = fails(&world, &tenant, release, &before);
+    assert_eq!(job.state, "rolled_back");
+    // The certificate leads to a root that visitors do not know.
+    world.agent().stop();
+    world.agent().setup().agent = vec![format!("probe.ca_file={}", world.acme.server_ca().display())];
+    world.agent().start();
+    let job = fails(&world, &tenant, release, &before);
+    assert_eq!(job.state, "rolled_back");
+
+    world.agent().stop();
+    world.agent().setup().agent.clear();
+    world.agent().start();
+    recovers(&world, &tenant, release, &before);
+}
+
+/// A `docker` that does what the engine's client does until a test switches it off.
+struct Switch {
+    script: PathBuf,
+    off: PathBuf,
+}
+
+impl Switch {
+    fn new(world: &World) -> Self {
+        let (script, off) = (world.scratch().path().join("docker"), world.scratch().path().join("off"));
+        let text = format!(
+            "#!/bin/sh\n\
+             # Off for calls with a word that stands in the file, or for all when it is empty.\n\
+             if [ -e {off} ]; then\n\
+             \x20 word=$(cat {off})\n\
+             \x20 case \" $* \" in *\" $word\"*)\n\
+             \x20   echo 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?' >&2\n\
+             \x20   [ \"$word\" != up ] || printf '' >{off}.hit\n\
+             \x20   exit 1;;\n\
+             \x20 esac\n\
+             fi\n\
+             exec docker \"$@\"\n",
+            off = off.display()
+        );
+        std::fs::write(&script, text).unwrap();
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+        Self { script, off }
+    }
+
+    fn off(&self, word: &str) {
+        std::fs::write(&self.off, word).unwrap();
+    }
+
+    fn on(&self) {
+        std::fs::remove_file(&self.off).unwrap();
+    }
+}
+
+#[test]
+fn an_engine_that_goes_away_is_waited_for_or_told() {
+    let mut world = World::start("engine");
+    let switch = Switch::new(&world);
+    world.agent().stop();
+    world.agent().setup().agent = vec![format!("programs.docker={}", switch.script.display())];
+    world.agent().start();
+    let release = world.push(&blueprint(&[]));
+    let tenant = world.tenant("acme");
+    world.create(&tenant, release);
+    let before = world.snapshot();
+
+    switch.off("");
+    let job = fails(&world, &tenant, release, &before);
+    assert_eq!((job.state.as_str(), job.step.as_str()), ("failed", "preflight"));
+    assert_eq!(job.failure.unwrap().class, FailureClass::Host);
+    switch.on();
+
+    // Only starting fails.
+    switch.off("up ");
+    let job = fails(&world, &tenant, release, &before);
+    assert_eq!(job.state, "rolled_back");
+    switch.on();
+
+    // Gone for good in the middle: what could not be undone is named, and a resume does it.
+    let id = world.queue_deploy(&tenant, release);
+    world.wait_step(&id, "database-ready");
+    switch.off("");
+    let job = world.rests_as(&id, "rollback_failed");
+    let failure = job.failure.unwrap();
+    assert_eq!(failure.class, FailureClass::Stuck, "{failure:#?}");
+    assert!(failure.advice.contains("resume"), "{failure:#?}");
+    let reply = world.api().call("POST", &format!("/tenants/{}/deploy", tenant.slug), None);
+    assert_eq!(reply.problem(409).errors.len(), 0, "a stuck tenant took another job");
+    switch.on();
+    let reply = world.api().call("POST", &format!("/jobs/{id}/resume"), None);
+    assert!((200..300).contains(&reply.status), "{}: {}", reply.status, reply.text);
+    world.eventually("the stuck job is undone", Duration::from_secs(60), |world| {
+        world.job(&id).state == "rolled_back"
+    });
+    world.snapshot().assert_same(&before);
+    recovers(&world, &tenant, release, &before);
+}
+
+#[test]
+fn a_full_disk_is_told_and_nothing_is_half_made() {
+    let setup = Setup { state_disk_kib: Some(400 * 1024), ..Setup::default() };
+    let world = World::start_with("disk", setup);
+    let release = world.push(&blueprint(&[]));
+    let tenant = world.tenant("acme");
+    world.create(&tenant, release);
+    let before = world.snapshot();
+
+    world.agent_ref().disk().fill(100 * 1024);
+    let job = fails(&world, &tenant, release, &before);
+    assert_eq!(job.state, "failed");
+    let failure = job.failure.unwrap();
+    assert_eq!(failure.class, FailureClass::Host, "{failure:#?}");
+    assert!(failure.what.contains("free"), "{failure:#?}");
+    world.agent_ref().disk().free();
+
+    // Full in the middle: the journal cannot be written either.
+    let id = world.queue_deploy(&tenant, release);
+    world.wait_step(&id, "start");
+    world.agent_ref().disk().fill(0);
+    std::thread::sleep(Duration::from_secs(3));
+    world.agent_ref().disk().free();
+    let job = world.wait_job(&id);
+    match job.state.as_str() {
+        "succeeded" => {
+            world.assert_live(&tenant, "1");
+            world.remove_with_data(&tenant);
+        }
+        "rolled_back" => {}
+        other => panic!("{other}: {:#?}", job.failure),
+    }
+    world.snapshot().assert_same(&before);
+    recovers(&world, &tenant, release, &before);
+}

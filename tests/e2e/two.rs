@@ -1,0 +1,70 @@
+//! Two tenants on one host: deployed at the same moment, and out of each other's reach.
+
+use freehold_tests::world::{Tenant, World, blueprint, docker};
+
+#[test]
+fn two_tenants_deploy_at_once_and_cannot_reach_each_other() {
+    let world = World::start("two");
+    let before = world.snapshot();
+    let release = world.push(&blueprint(&[]));
+    let tenants = [world.tenant("acme"), world.tenant("bolt")];
+    for tenant in &tenants {
+        world.create(tenant, release);
+    }
+    let jobs = tenants.each_ref().map(|tenant| world.queue_deploy(tenant, release));
+    let views = jobs.map(|id| world.succeeds(&id));
+    // At once: each began before the other ended.
+    let [first, second] = &views;
+    assert!(first.started_at < second.ended_at && second.started_at < first.ended_at, "one after the other");
+
+    let [acme, bolt] = &tenants;
+    for tenant in &tenants {
+        world.assert_live(tenant, "1");
+    }
+    let (ours, theirs) = (world.view(acme).ports, world.view(bolt).ports);
+    assert!(ours.values().all(|port| theirs.values().all(|other| port != other)), "{ours:?} {theirs:?}");
+
+    let secret = |tenant: &Tenant| std::fs::read_to_string(world.folder(tenant).join(".env")).unwrap();
+    let password = |text: &str| text.lines().find(|line| line.starts_with("PGPASSWORD")).unwrap().to_owned();
+    assert_ne!(password(&secret(acme)), password(&secret(bolt)));
+
+    a_database_answers_its_own_tenant_alone(acme, bolt);
+    a_database_answers_its_own_tenant_alone(bolt, acme);
+
+    let passwords = tenants.each_ref().map(|tenant| world.password(tenant));
+    assert_eq!(world.login(acme, &passwords[1]), 401, "a password of another tenant works");
+
+    // One goes, the other stays.
+    world.remove_with_data(acme);
+    world.assert_live(bolt, "1");
+    world.remove_with_data(bolt);
+    world.snapshot().assert_same(&before);
+}
+
+/// Real attempts to connect, from a container of `from` to the database of `to`, by address: the
+/// way that a break-in would take.
+fn a_database_answers_its_own_tenant_alone(from: &Tenant, to: &Tenant) {
+    let addresses = |tenant: &Tenant| -> Vec<String> {
+        let name = format!("{}_recruitiq-db-1", tenant.slug);
+        let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}";
+        let text = docker(["inspect", "--format", format, &name]).ok();
+        let found: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
+        assert!(!found.is_empty(), "{name} has no address");
+        found
+    };
+    let backend = format!("{}_recruitiq-backend-1", from.slug);
+    let ask = |address: &str| {
+        docker(["exec", &backend, "timeout", "5", "pg_isready", "--host", address, "--timeout", "3"])
+    };
+    let own = addresses(from);
+    assert!(
+        own.iter().any(|address| ask(address).success()),
+        "not even its own database answers at {own:?}: the test proves nothing"
+    );
+    for address in addresses(to) {
+        let outcome = ask(&address);
+        assert!(!outcome.success(), "{} reaches the database of {}: {outcome}", from.slug, to.slug);
+    }
+    // Nor by name.
+    assert!(!ask(&format!("{}_recruitiq-db-1", to.slug)).success());
+}
