@@ -18,7 +18,7 @@ use crate::{
     db::{
         Read, Tx,
         audit::{self, Entry},
-        blueprints, hosts,
+        blueprints, deployments, hosts,
         tenants::{self, TenantRow},
     },
     domain::tenant::TenantStatus,
@@ -121,14 +121,8 @@ impl CreateTenant {
             fields.required_settings(&model, &settings);
         }
         fields.done()?;
-        if let Some(other) =
-            tenants::by_slug(tx, &slug)?.filter(|t| t.status != TenantStatus::Removed)
-        {
-            return Err(AppError::conflict(
-                "name_taken",
-                format!("there is already a tenant {}", other.slug),
-            )
-            .advice("choose another slug"));
+        if let Some(other) = tenants::by_slug(tx, &slug)? {
+            refuse_taken_name(&other)?;
         }
         if let Some(other) = tenants::by_domain(tx, &domain)? {
             return Err(AppError::conflict(
@@ -268,6 +262,45 @@ fn removed(tenant: &TenantRow) -> AppError {
         .advice("create it again to use the name anew")
 }
 
+/// The name of a removed tenant is free again, unless its data is still on its host: a new tenant
+/// would find it there.
+fn refuse_taken_name(other: &TenantRow) -> Result<(), AppError> {
+    let slug = &other.slug;
+    if other.status != TenantStatus::Removed {
+        return Err(AppError::conflict(
+            "name_taken",
+            format!("there is already a tenant {slug}"),
+        )
+        .advice("choose another slug"));
+    }
+    if other.kept_volumes.is_empty() {
+        return Ok(());
+    }
+    Err(AppError::conflict(
+        "name_taken",
+        format!("the data of the removed tenant {slug} is still on {}", other.host),
+    )
+    .advice(format!(
+        "bring that tenant back with `freehold tenant deploy {slug}`, delete its data with `freehold tenant remove {slug} --delete-data`, or choose another slug"
+    )))
+}
+
+/// A removed tenant whose data was kept comes back as one that waits for its first deploy: its name
+/// and domain are taken from now on.
+fn bring_back(tx: &Tx<'_>, tenant: &TenantRow) -> Result<(), AppError> {
+    if tenant.kept_volumes.is_empty() {
+        return Err(removed(tenant));
+    }
+    if let Some(other) = tenants::by_domain(tx, &tenant.domain)? {
+        return Err(AppError::conflict(
+            "domain_taken",
+            format!("the tenant {} has the domain {} now", other.slug, tenant.domain),
+        )
+        .advice("move that tenant to another domain first"));
+    }
+    deployments::set_status(tx, tenant.id, tenant.status, TenantStatus::Pending)
+}
+
 /// A tenant has one piece of work at a time.
 fn refuse_if_busy(tenant: &TenantRow) -> Result<(), AppError> {
     let Some(job) = tenant.open_job else { return Ok(()) };
@@ -299,7 +332,7 @@ impl Deploy {
     pub fn apply(self, tx: &Tx<'_>) -> Result<JobId, AppError> {
         let mut tenant = find(tx, &self.slug)?;
         match tenant.status {
-            TenantStatus::Removed => return Err(removed(&tenant)),
+            TenantStatus::Removed => bring_back(tx, &tenant)?,
             TenantStatus::Pending
             | TenantStatus::Provisioning
             | TenantStatus::Active
@@ -413,6 +446,12 @@ impl Remove {
         }
         let tenant = find(tx, &self.slug)?;
         match tenant.status {
+            // What was kept can be deleted later.
+            TenantStatus::Removed
+                if data == DataOnRemove::Delete && !tenant.kept_volumes.is_empty() =>
+            {
+                refuse_if_busy(&tenant)?;
+            }
             TenantStatus::Removed => return Err(removed(&tenant)),
             TenantStatus::Pending => {
                 return Err(AppError::conflict(
@@ -457,6 +496,14 @@ impl Forget {
         let tenant = find(tx, &self.slug)?;
         super::check_generation(self.generation, tenant.generation)?;
         refuse_if_busy(&tenant)?;
+        if !tenant.kept_volumes.is_empty() {
+            let slug = &tenant.slug;
+            return Err(AppError::conflict(
+                "data_kept",
+                format!("the data of the tenant {slug} is still on {}", tenant.host),
+            )
+            .advice(format!("delete it first: `freehold tenant remove {slug} --delete-data`")));
+        }
         match tenant.status {
             TenantStatus::Pending | TenantStatus::Removed => {}
             // Rolled back before it was ever up: the host holds nothing of it.

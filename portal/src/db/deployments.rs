@@ -60,7 +60,7 @@ pub fn set_status(
     }
     let removed_at = (to == TenantStatus::Removed).then(|| tx.now().as_millis());
     let changed = tx.sql().execute(
-        "UPDATE tenants SET status = ?3, updated_at = ?4, removed_at = coalesce(?5, removed_at), generation = generation + 1
+        "UPDATE tenants SET status = ?3, updated_at = ?4, removed_at = ?5, generation = generation + 1
           WHERE id = ?1 AND status = ?2",
         params![tenant.to_string(), from, to, tx.now().as_millis(), removed_at],
     )?;

@@ -32,6 +32,8 @@ pub const fn after_dispatch(kind: JobKind, now: TenantStatus, deployed: bool) ->
     match kind {
         // An update leaves the tenant on the air until the new release is proven.
         JobKind::DeployTenant if !deployed => TenantStatus::Provisioning,
+        // Deleting what an earlier removal kept: the name and domain may be another's by now.
+        JobKind::RemoveTenant if matches!(now, TenantStatus::Removed) => now,
         JobKind::RemoveTenant => TenantStatus::Removing,
         JobKind::DeployTenant | JobKind::CheckTenant | JobKind::ProbeHost => now,
     }
@@ -48,6 +50,7 @@ pub const fn after_job(
     match (kind, state) {
         (JobKind::CheckTenant | JobKind::ProbeHost, _) => now,
         (_, JobState::Leased | JobState::Running) => now,
+        (JobKind::RemoveTenant, _) if matches!(now, TenantStatus::Removed) => now,
         (_, JobState::RollbackFailed) => TenantStatus::Failed,
         (JobKind::DeployTenant, JobState::Succeeded) => TenantStatus::Active,
         (JobKind::RemoveTenant, JobState::Succeeded) => TenantStatus::Removed,
@@ -81,6 +84,8 @@ mod tests {
         let remove = |state| after_job(JobKind::RemoveTenant, state, Removing, true);
         assert_eq!(remove(JobState::Succeeded), Removed);
         assert_eq!(remove(JobState::Failed), Active);
+        assert_eq!(after_dispatch(JobKind::RemoveTenant, Removed, false), Removed);
+        assert_eq!(after_job(JobKind::RemoveTenant, JobState::Failed, Removed, false), Removed);
         assert_eq!(after_job(JobKind::CheckTenant, JobState::Failed, Active, true), Active);
         assert_eq!(after_dispatch(JobKind::DeployTenant, Active, true), Active);
         assert_eq!(after_dispatch(JobKind::DeployTenant, Pending, false), Provisioning);
