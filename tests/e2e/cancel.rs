@@ -11,7 +11,10 @@ fn a_cancelled_deploy_stops_soon_and_leaves_nothing() {
     let world = World::start("cancel");
     let good = world.push(&blueprint(&[]));
     let before = world.snapshot();
-    let slow = ("PORT: \"3000\"", "PORT: \"3000\"\n      SAMPLE_FAIL: slow\n      SAMPLE_SLOW_SECONDS: \"120\"");
+    let slow = (
+        "PORT: \"3000\"",
+        "PORT: \"3000\"\n      SAMPLE_FAIL: slow\n      SAMPLE_SLOW_SECONDS: \"120\"",
+    );
     let sleeps = ("command: [\"migrate\"]", "command: [\"probe\", \"http://192.0.2.1/\"]");
     for (name, change, step) in [("start", slow, "start"), ("migrate", sleeps, "migrate")] {
         let tenant = world.tenant(name);

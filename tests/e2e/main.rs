@@ -4,4 +4,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what it expects by unwrapping")]
 
+mod bad_input;
+mod cancel;
+mod crash;
 mod deploy;
+mod enroll;
+mod remove;
+mod restore;
+mod rollback;
+mod two;

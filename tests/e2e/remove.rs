@@ -43,7 +43,10 @@ fn kept_data_comes_back_and_deleted_data_leaves_nothing() {
     let job = world.succeeds(&id);
     let Some(JobResult::Removed(removed)) = &job.result else { panic!("{:#?}", job.result) };
     assert_eq!(removed.kept_volumes.len(), 1, "{removed:?}");
-    assert_eq!(steps_of(&world.events(&id)), ["check-removal", "site-off", "stop-stack", "remove-files"]);
+    assert_eq!(
+        steps_of(&world.events(&id)),
+        ["check-removal", "site-off", "stop-stack", "remove-files"]
+    );
     let kept = world.snapshot();
     assert_eq!(kept.names("volume"), removed.kept_volumes, "{kept:?}");
     assert!(kept.names("container").is_empty() && kept.names("site").is_empty(), "{kept:?}");

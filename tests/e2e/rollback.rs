@@ -10,8 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 const BACKEND: &str = "freehold-sample/backend:1";
-const BACKEND_HEALTH: &str =
-    "\"http://127.0.0.1:3000/api/health\"]\n      interval: 2s\n      timeout: 5s\n      retries: 30";
+const BACKEND_HEALTH: &str = "\"http://127.0.0.1:3000/api/health\"]\n      interval: 2s\n      timeout: 5s\n      retries: 30";
 /// The engine gives up sooner on a backend that will never be healthy.
 const IMPATIENT: (&str, &str) = (
     BACKEND_HEALTH,
@@ -136,7 +135,17 @@ fn strangers_on_every_port_are_left_alone() {
     // A container that publishes the first port; the next one is taken.
     let name = format!("stranger-{}_x", world.tag());
     let publish = format!("127.0.0.1:{first}:5173");
-    docker(["run", "--detach", "--name", &name, "--publish", &publish, "freehold-sample/frontend:1", "frontend"]).ok();
+    docker([
+        "run",
+        "--detach",
+        "--name",
+        &name,
+        "--publish",
+        &publish,
+        "freehold-sample/frontend:1",
+        "frontend",
+    ])
+    .ok();
     let with_stranger = world.snapshot();
     world.deploy(&tenant, release);
     let taken = world.view(&tenant).ports;
@@ -165,7 +174,8 @@ fn a_broken_web_server_is_not_made_worse() {
     // Good until our site comes: the names' table is too small for it.
     let conf = world.scratch().path().join("nginx/nginx.conf");
     let good = std::fs::read_to_string(&conf).unwrap();
-    let small = good.replace("server_names_hash_bucket_size 128", "server_names_hash_bucket_size 32");
+    let small =
+        good.replace("server_names_hash_bucket_size 128", "server_names_hash_bucket_size 32");
     assert_ne!(good, small);
     std::fs::write(&conf, small).unwrap();
     world.nginx.reload().unwrap();
@@ -195,7 +205,8 @@ fn a_site_that_does_not_verify_is_taken_back() {
     assert_eq!(job.state, "rolled_back");
     // The certificate leads to a root that visitors do not know.
     world.agent().stop();
-    world.agent().setup().agent = vec![format!("probe.ca_file={}", world.acme.server_ca().display())];
+    world.agent().setup().agent =
+        vec![format!("probe.ca_file={}", world.acme.server_ca().display())];
     world.agent().start();
     let job = fails(&world, &tenant, release, &before);
     assert_eq!(job.state, "rolled_back");
@@ -214,7 +225,8 @@ struct Switch {
 
 impl Switch {
     fn new(world: &World) -> Self {
-        let (script, off) = (world.scratch().path().join("docker"), world.scratch().path().join("off"));
+        let (script, off) =
+            (world.scratch().path().join("docker"), world.scratch().path().join("off"));
         let text = format!(
             "#!/bin/sh\n\
              # Off for calls with a word that stands in the file, or for all when it is empty.\n\

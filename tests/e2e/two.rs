@@ -15,17 +15,25 @@ fn two_tenants_deploy_at_once_and_cannot_reach_each_other() {
     let views = jobs.map(|id| world.succeeds(&id));
     // At once: each began before the other ended.
     let [first, second] = &views;
-    assert!(first.started_at < second.ended_at && second.started_at < first.ended_at, "one after the other");
+    assert!(
+        first.started_at < second.ended_at && second.started_at < first.ended_at,
+        "one after the other"
+    );
 
     let [acme, bolt] = &tenants;
     for tenant in &tenants {
         world.assert_live(tenant, "1");
     }
     let (ours, theirs) = (world.view(acme).ports, world.view(bolt).ports);
-    assert!(ours.values().all(|port| theirs.values().all(|other| port != other)), "{ours:?} {theirs:?}");
+    assert!(
+        ours.values().all(|port| theirs.values().all(|other| port != other)),
+        "{ours:?} {theirs:?}"
+    );
 
-    let secret = |tenant: &Tenant| std::fs::read_to_string(world.folder(tenant).join(".env")).unwrap();
-    let password = |text: &str| text.lines().find(|line| line.starts_with("PGPASSWORD")).unwrap().to_owned();
+    let secret =
+        |tenant: &Tenant| std::fs::read_to_string(world.folder(tenant).join(".env")).unwrap();
+    let password =
+        |text: &str| text.lines().find(|line| line.starts_with("PGPASSWORD")).unwrap().to_owned();
     assert_ne!(password(&secret(acme)), password(&secret(bolt)));
 
     a_database_answers_its_own_tenant_alone(acme, bolt);
@@ -54,7 +62,17 @@ fn a_database_answers_its_own_tenant_alone(from: &Tenant, to: &Tenant) {
     };
     let backend = format!("{}_recruitiq-backend-1", from.slug);
     let ask = |address: &str| {
-        docker(["exec", &backend, "timeout", "5", "pg_isready", "--host", address, "--timeout", "3"])
+        docker([
+            "exec",
+            &backend,
+            "timeout",
+            "5",
+            "pg_isready",
+            "--host",
+            address,
+            "--timeout",
+            "3",
+        ])
     };
     let own = addresses(from);
     assert!(

@@ -1,0 +1,119 @@
+//! Enrolling a host, with tokens good and bad, as the wrong agent, and with a wrong clock.
+
+use freehold_tests::world::{HOST, Setup, World, blueprint};
+use serde_json::json;
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(60);
+
+#[test]
+fn tokens_work_once_and_bad_ones_say_what_to_do() {
+    let mut world = World::start_with("enroll", Setup { no_host: true, ..Setup::default() });
+    let body = json!({ "name": HOST });
+    world.api().call("POST", "/hosts", Some(&body)).expect(201);
+    let expired = world.enrollment_token(None);
+    let good = world.enrollment_token(None);
+
+    for (token, code, text) in
+        [("", 2, "token"), ("hello", 2, "token"), (&good[..good.len() - 8], 2, "token")]
+    {
+        let outcome = world.agent_ref().enroll(token, &[]);
+        assert_eq!(outcome.code, Some(code), "{token:?}: {outcome}");
+        assert!(outcome.stderr.contains(text) && outcome.stderr.contains("hint"), "{outcome}");
+    }
+
+    expire(&world, &expired);
+    let outcome = world.agent_ref().enroll(&expired, &[]);
+    assert_eq!(outcome.code, Some(5), "{outcome}");
+    assert!(outcome.stderr.contains("expired"), "{outcome}");
+    assert!(outcome.stderr.contains("freehold host token"), "{outcome}");
+
+    world.agent_ref().enroll(&good, &[]).ok();
+    let outcome = world.agent_ref().enroll(&good, &[]);
+    assert_eq!(outcome.code, Some(6), "{outcome}");
+    assert!(
+        outcome.stderr.contains("already enrolled") && outcome.stderr.contains("--force"),
+        "{outcome}"
+    );
+    // Used by this agent's keys; another agent may not use it again.
+    let outcome = world.agent_ref().enroll(&good, &["--force"]);
+    assert_eq!(outcome.code, Some(5), "{outcome}");
+    assert!(outcome.stderr.contains("used"), "{outcome}");
+
+    // The refusal has touched nothing: the enrollment works.
+    world.agent().start();
+    world.eventually("the host is online", SOON, |world| {
+        world.api().get("/hosts/vps-1")["presence"] == json!("online")
+    });
+}
+
+/// Moves the token's end into the past; a token lives for a minute at least.
+fn expire(world: &World, token: &str) {
+    let listed = rusqlite::Connection::open(world.portal_ref().database()).unwrap();
+    let changed = listed
+        .execute(
+            "UPDATE enrollments SET expires_at = created_at - 1 WHERE id = (SELECT min(id) FROM enrollments)",
+            [],
+        )
+        .unwrap();
+    assert_eq!(changed, 1, "{}", token.len());
+}
+
+#[test]
+fn an_agent_cannot_be_another_one() {
+    let mut world = World::start("impostor");
+    // A second host, enrolled by an agent of its own.
+    let file = world.agent_ref().folder().join("poller/portal.json");
+    let mut portal: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let other = World::start("other");
+    let others: serde_json::Value = serde_json::from_str(
+        &std::fs::read_to_string(other.agent_ref().folder().join("poller/portal.json")).unwrap(),
+    )
+    .unwrap();
+    let own = portal["agentId"].clone();
+    portal["agentId"] = others["agentId"].clone();
+    assert!(own.is_string() && portal["agentId"].is_string(), "{portal}");
+    world.agent().stop();
+    std::fs::write(&file, portal.to_string()).unwrap();
+    world.agent().start();
+    let before = world.api().get("/hosts/vps-1")["agent"]["lastSeenAt"].clone();
+    world.eventually("the refusal is told", SOON, |world| {
+        world.agent_ref().log().contains("agent_") || world.agent_ref().log().contains("401")
+    });
+    assert_eq!(
+        world.api().get("/hosts/vps-1")["agent"]["lastSeenAt"],
+        before,
+        "an impostor was heard"
+    );
+
+    portal["agentId"] = own;
+    world.agent().stop();
+    std::fs::write(&file, portal.to_string()).unwrap();
+    world.agent().start();
+    world.eventually("the host is heard again", SOON, |world| {
+        world.api().get("/hosts/vps-1")["agent"]["lastSeenAt"] != before
+    });
+}
+
+#[test]
+fn a_clock_that_is_off_by_a_day_works_and_is_told() {
+    for (offset, word) in [("-1d", "behind"), ("+1d", "ahead")] {
+        let wrapper = ["faketime", "-f", offset].map(str::to_owned).to_vec();
+        let world =
+            World::start_with("clock", Setup { agent_wrapper: wrapper, ..Setup::default() });
+        let release = world.push(&blueprint(&[]));
+        let tenant = world.tenant("acme");
+        world.create(&tenant, release);
+        let id = world.queue_deploy(&tenant, release);
+        let job = world.wait_job(&id);
+        assert_eq!(job.state, "succeeded", "{offset}: {:#?}", job.failure);
+        world.assert_live(&tenant, "1");
+        let skew = world.api().get("/hosts/vps-1")["agent"]["clockSkewMs"].as_i64().unwrap();
+        assert!((86_000_000..87_000_000).contains(&skew.abs()), "{offset}: {skew}");
+        assert!(world.portal_ref().log().contains("clock is wrong"), "{offset}");
+        let status = world.agent_ref().cli(&["status"]).ok();
+        assert!(status.contains("timedatectl") && status.contains(word), "{offset}: {status}");
+        world.remove_with_data(&tenant);
+    }
+}

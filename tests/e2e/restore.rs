@@ -1,0 +1,131 @@
+//! The portal's database restored from a backup, and its keys rotated, with a host that goes on.
+
+use freehold_tests::world::{World, blueprint};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(60);
+
+fn backup(world: &World) -> PathBuf {
+    let file = world.scratch().path().join("backup.db");
+    world.portal_ref().local(&["db", "backup", file.to_str().unwrap()]).ok();
+    file
+}
+
+/// Puts the backup in the place of the database, as docs/operations.md says.
+fn restore(world: &mut World, file: &Path) {
+    let refused = world.portal_ref().local(&["db", "restore", file.to_str().unwrap()]);
+    assert!(!refused.success(), "a running portal's database was replaced");
+    world.portal().stop();
+    world.portal_ref().local(&["db", "restore", file.to_str().unwrap()]).ok();
+    world.portal_ref().local(&["db", "check"]).ok();
+    world.portal().begin();
+}
+
+fn state(world: &World) -> String {
+    world.api().get("/hosts/vps-1")["state"].as_str().unwrap().to_owned()
+}
+
+fn probe(world: &World) -> String {
+    let reply = world.api().call("POST", "/hosts/vps-1/probe", None);
+    assert!((200..300).contains(&reply.status), "{}: {}", reply.status, reply.text);
+    let job: serde_json::Value = serde_json::from_str(&reply.text).unwrap();
+    job["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn an_older_database_is_noticed_and_the_host_resumed() {
+    let mut world = World::start("restore");
+    let tenant = world.deployed("acme");
+    let file = backup(&world);
+    // Jobs that the backup does not know.
+    let later = world.tenant("late");
+    world.create(&later, 1);
+    world.deploy(&later, 1);
+    let host = world.snapshot();
+
+    restore(&mut world, &file);
+    world.eventually("the host shows a conflict", SOON, |world| state(world) == "conflict");
+    world.eventually("the agent proves its chain", SOON, |world| {
+        world.api().get("/hosts/vps-1")["conflict"]["proven"] == json!(true)
+    });
+    // No job goes to it, whatever is asked for.
+    let id = probe(&world);
+    let status = world.agent_ref().cli(&["status"]).ok();
+    assert!(status.contains("CONFLICT"), "{status}");
+    assert_eq!(world.job(&id).state, "queued");
+
+    world.cli(["host", "resume", "vps-1"]).ok();
+    world.succeeds(&id);
+    assert_eq!(state(&world), "enrolled");
+    // A tenant that the portal does not know any more is not touched: absence is no order.
+    world.snapshot().assert_same(&host);
+    world.assert_live(&tenant, "1");
+    world.assert_live(&later, "1");
+    world.deploy(&tenant, 1);
+}
+
+#[test]
+fn keys_are_rotated_under_a_host_that_works() {
+    let mut world = World::start("rotate");
+    let tenant = world.deployed("acme");
+    let trust_of =
+        |world: &World| world.api().get("/hosts/vps-1")["agent"]["trustVersion"].as_u64().unwrap();
+    let file = backup(&world);
+    assert_eq!(trust_of(&world), 1);
+
+    world.cli(["key", "rotate"]).ok();
+    world.deploy(&tenant, 1);
+    world.eventually("the agent holds the new trust document", SOON, |world| trust_of(world) == 2);
+    assert_eq!(world.api().get("/keys")["epoch"], 1);
+
+    // A job that was signed with the key that is now in other hands, and not yet taken: the host
+    // is away. It is signed anew.
+    world.agent().stop();
+    let id = probe(&world);
+    world.cli(["key", "rotate", "--compromised", "--yes"]).ok();
+    world.agent().start();
+    world.succeeds(&id);
+    assert_eq!(world.api().get("/keys")["epoch"], 2);
+    world.deploy(&tenant, 1);
+    world
+        .eventually("the agent holds the third trust document", SOON, |world| trust_of(world) == 3);
+
+    // A backup from before both rotations: the keys are not in it, so nothing is forked.
+    restore(&mut world, &file);
+    let id = probe(&world);
+    world.eventually("the host has settled", SOON, |world| {
+        if state(world) == "conflict"
+            && world.api().get("/hosts/vps-1")["conflict"]["proven"] == json!(true)
+        {
+            world.cli(["host", "resume", "vps-1"]).ok();
+        }
+        world.job(&id).rested
+    });
+    world.succeeds(&id);
+    world.deploy(&tenant, 1);
+    world.assert_live(&tenant, "1");
+}
+
+#[test]
+fn a_backup_is_taken_while_jobs_run_and_is_sound() {
+    let world = World::start("backup");
+    let tenant = world.tenant("acme");
+    let release = world.push(&blueprint(&[]));
+    world.create(&tenant, release);
+    let id = world.queue_deploy(&tenant, release);
+    world.wait_step(&id, "start");
+    let file = backup(&world);
+    let again = world.portal_ref().local(&["db", "backup", file.to_str().unwrap()]);
+    assert!(!again.success() && again.stderr.contains("exists"), "{again}");
+    world.succeeds(&id);
+    let check = world.portal_ref().local(&["db", "check"]);
+    assert!(check.success(), "{check}");
+    // Half a file is no backup.
+    let bytes = std::fs::read(&file).unwrap();
+    let half = world.scratch().path().join("half.db");
+    std::fs::write(&half, &bytes[..bytes.len() / 2]).unwrap();
+    let refused = world.portal_ref().local(&["db", "restore", half.to_str().unwrap()]);
+    assert!(!refused.success(), "half a backup was taken: {refused}");
+}
