@@ -84,7 +84,7 @@ fn keys_are_rotated_under_a_host_that_works() {
     // is away. It is signed anew.
     world.agent().stop();
     let id = probe(&world);
-    world.cli(["key", "rotate", "--compromised", "--yes"]).ok();
+    world.cli(["key", "rotate", "--compromised"]).ok();
     world.agent().start();
     world.succeeds(&id);
     assert_eq!(world.api().get("/keys")["epoch"], 2);
