@@ -93,7 +93,7 @@ fn the_site_is_live(world: &World, tenant: &Tenant) {
 
 fn files_are_private(world: &World, tenant: &Tenant) {
     let folder = world.folder(tenant);
-    for (name, wanted) in [(".env", 0o600), ("compose.yaml", 0o600)] {
+    for (name, wanted) in [(".env", 0o600), ("compose.yaml", 0o600), ("secrets.json", 0o600)] {
         let path = folder.join(name);
         let mode = std::fs::metadata(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         assert_eq!(mode.permissions().mode() & 0o7777, wanted, "{}", path.display());
@@ -149,17 +149,22 @@ fn no_secret_leaked(world: &World, tenant: &Tenant, password: &str) {
         }
     }
     absent(&world.portal_ref().data(), owner, "owner's token");
+    let kept = std::fs::read_to_string(world.folder(tenant).join("secrets.json")).unwrap();
+    assert!(!kept.contains(password), "the host keeps the temporary password");
     // certbot and docker write logs of their own.
     absent(&world.agent_ref().folder().join("certbot"), &secret, "database password");
 }
 
-/// Expects that no file under `folder` other than `.env` holds `secret`.
+/// Where the host keeps a tenant's secrets, for its owner alone.
+const SECRET_FILES: [&str; 2] = [".env", "secrets.json"];
+
+/// Expects that no file under `folder` holds `secret`, but those that are for secrets.
 fn absent(folder: &Path, secret: &str, name: &str) {
     for entry in std::fs::read_dir(folder).unwrap().flatten() {
         let path = entry.path();
         if path.is_dir() {
             absent(&path, secret, name);
-        } else if path.is_file() && !path.file_name().is_some_and(|name| name == ".env") {
+        } else if path.is_file() && !SECRET_FILES.iter().any(|file| path.ends_with(file)) {
             let bytes = std::fs::read(&path).unwrap_or_default();
             let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
             assert!(!found, "{} holds the {name}", path.display());

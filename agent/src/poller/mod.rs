@@ -26,7 +26,7 @@ use std::{
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use freehold_protocol::time::Timestamp;
@@ -41,6 +41,11 @@ use crate::{
 
 /// How often an agent that is not enrolled looks whether it is by now.
 const ENROLLMENT_PAUSE: Duration = Duration::from_secs(2);
+/// How often it is looked whether both threads still work.
+const WATCH: Duration = Duration::from_secs(1);
+/// How long requests in hand may take once the poller is to stop.
+const STOP_GRACE: Duration = Duration::from_secs(2);
+const STOP_TICK: Duration = Duration::from_millis(20);
 /// A clock that is further off is told to people.
 const NOTABLE_SKEW_MILLIS: i64 = 30_000;
 
@@ -83,6 +88,16 @@ pub enum PollerError {
     /// No thread.
     #[error("no thread could be started")]
     Thread(#[source] std::io::Error),
+    /// A defect.
+    #[error("the thread {0} has panicked")]
+    Panicked(String),
+}
+
+fn start(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<thread::JoinHandle<()>, PollerError> {
+    thread::Builder::new().name(name.into()).spawn(work).map_err(PollerError::Thread)
 }
 
 impl Poller {
@@ -106,14 +121,29 @@ impl Poller {
     /// See [`PollerError`].
     pub fn run(self: &Arc<Self>, config: &Config) -> Result<(), PollerError> {
         let Some((polling, telling)) = self.wait_for_lines(config)? else { return Ok(()) };
-        let teller = Arc::clone(self);
-        let thread = thread::Builder::new()
-            .name("tell".into())
-            .spawn(move || teller.tell(&telling))
-            .map_err(PollerError::Thread)?;
-        self.poll(&polling);
-        if thread.join().is_err() {
-            tracing::error!("the reporting thread has panicked");
+        let (poller, teller) = (Arc::clone(self), Arc::clone(self));
+        let mut threads = vec![
+            start("poll", move || poller.poll(&polling))?,
+            start("tell", move || teller.tell(&telling))?,
+        ];
+        while !self.pause(WATCH) {
+            if threads.iter().any(thread::JoinHandle::is_finished) {
+                break;
+            }
+        }
+        // A long poll or a slow upload may hang in the network for longer than anybody waits for a
+        // restart. What is cut off is asked or told again: nothing here is held in memory alone.
+        self.stop();
+        let until = Instant::now() + STOP_GRACE;
+        while Instant::now() < until && !threads.iter().all(thread::JoinHandle::is_finished) {
+            thread::sleep(STOP_TICK);
+        }
+        threads.retain(thread::JoinHandle::is_finished);
+        for thread in threads {
+            let name = thread.thread().name().unwrap_or_default().to_owned();
+            if thread.join().is_err() {
+                return Err(PollerError::Panicked(name));
+            }
         }
         Ok(())
     }
@@ -157,7 +187,10 @@ impl Poller {
 
     /// Ends both threads soon.
     pub fn stop(&self) {
+        // Under the lock, so that nobody who has just looked goes to sleep on it.
+        let guard = self.woken.0.lock().unwrap_or_else(PoisonError::into_inner);
         self.stop.store(true, Ordering::SeqCst);
+        drop(guard);
         self.woken.1.notify_all();
     }
 

@@ -61,8 +61,8 @@ impl World {
 
     #[track_caller]
     fn events_after(&self, id: &str, after: &str, wait_seconds: u32) -> JobEvents {
-        let value =
-            self.api().get(&format!("/jobs/{id}/events?after={after}&waitSeconds={wait_seconds}"));
+        let after = if after.is_empty() { String::new() } else { format!("after={after}&") };
+        let value = self.api().get(&format!("/jobs/{id}/events?{after}waitSeconds={wait_seconds}"));
         serde_json::from_value(value).expect("events")
     }
 
