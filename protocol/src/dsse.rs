@@ -249,6 +249,17 @@ impl Envelope {
             .map_err(|error| EnvelopeError::Malformed { reason: error.to_string() })
     }
 
+    /// Length of the envelope's texts in bytes: what it takes up in an answer, but for a few braces.
+    #[must_use]
+    pub fn wire_bytes(&self) -> usize {
+        let signatures: usize = self
+            .signatures
+            .iter()
+            .map(|signature| signature.sig.len() + signature.keyid.as_ref().map_or(0, String::len))
+            .sum();
+        self.payload_type.len() + self.payload.len() + signatures
+    }
+
     /// Digest of the payload's bytes, believed or not: to match an envelope with a signed list.
     ///
     /// # Errors

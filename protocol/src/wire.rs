@@ -16,6 +16,8 @@ use crate::{
 pub const MAX_WAIT_SECS: u32 = 55;
 /// Most events in one request.
 pub const MAX_EVENTS: usize = 500;
+/// Largest answer of a poll, in bytes. The poller hands it to the executor in one frame of 1 MiB.
+pub const MAX_POLL_ANSWER_BYTES: usize = 1024 * 1024 - 64 * 1024;
 /// Largest request body of the agent API, in bytes.
 pub const MAX_AGENT_BODY_BYTES: u64 = 2 * 1024 * 1024;
 

@@ -5,7 +5,7 @@ use freehold_protocol::{
     failure::{Failure, FailureClass},
     ids::{AgentId, JobId},
     time::Timestamp,
-    wire::{Head, PollAnswer, PollPayload, PollRequest},
+    wire::{Head, MAX_POLL_ANSWER_BYTES, PollAnswer, PollPayload, PollRequest},
 };
 use serde_json::json;
 
@@ -23,8 +23,10 @@ use crate::{
     keys::PortalKeys,
 };
 
-/// Most envelopes in one answer: a poll's answer stays under 4 MiB.
+/// Most envelopes in one answer.
 const MAX_LINKS: usize = 8;
+/// Room in an answer for everything but the job envelopes: the signed part, and trust documents.
+const OTHER_ANSWER_BYTES: usize = 320 * 1024;
 /// An accepted job that the agent neither works on nor reports for so long is lost: its report was
 /// acknowledged by a database that has since been restored from a backup.
 const LOST_SECS: i64 = 15 * 60;
@@ -159,6 +161,8 @@ impl Poll {
         };
         let (new, _) = dispatch(tx, keys, &agent, agent.head, slots, self.pace.lease_secs)?;
         links.extend(new);
+        // What is over stays in the chain; the next poll, which comes at once, gets it.
+        keep_what_fits(&mut links);
         let head = links.last().map_or_else(
             || Head { epoch: agent.head.epoch, seq: from, hash: agent.head.hash },
             |link| Head { epoch: link.epoch, seq: link.seq, hash: link.digest },
@@ -306,6 +310,21 @@ impl Poll {
         }
         Ok(())
     }
+}
+
+/// Leaves as many links, from the first on, as fit into one answer; at least one.
+fn keep_what_fits(links: &mut Vec<Link>) {
+    let mut room = MAX_POLL_ANSWER_BYTES - OTHER_ANSWER_BYTES;
+    let fitting = links
+        .iter()
+        .take_while(|link| {
+            let bytes = link.envelope.wire_bytes() + 256;
+            let fits = bytes <= room;
+            room = room.saturating_sub(bytes);
+            fits
+        })
+        .count();
+    links.truncate(fitting.max(1));
 }
 
 /// Starts the agent's chain anew when the trust document has gone on to another epoch: what it never

@@ -267,11 +267,8 @@ fn removed(tenant: &TenantRow) -> AppError {
 fn refuse_taken_name(other: &TenantRow) -> Result<(), AppError> {
     let slug = &other.slug;
     if other.status != TenantStatus::Removed {
-        return Err(AppError::conflict(
-            "name_taken",
-            format!("there is already a tenant {slug}"),
-        )
-        .advice("choose another slug"));
+        return Err(AppError::conflict("name_taken", format!("there is already a tenant {slug}"))
+            .advice("choose another slug"));
     }
     if other.kept_volumes.is_empty() {
         return Ok(());
