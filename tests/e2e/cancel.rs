@@ -1,6 +1,6 @@
 //! Cancelling a job that runs: it stops within seconds and the host is as it was.
 
-use freehold_tests::world::{World, blueprint};
+use freehold_tests::world::{World, blueprint, steps_of};
 use std::time::{Duration, Instant};
 
 /// From the wish to the end, undoing included.
@@ -44,14 +44,25 @@ fn a_job_that_waits_is_cancelled_without_the_host() {
     let tenant = world.tenant("acme");
     world.create(&tenant, release);
     let before = world.snapshot();
-    world.agent().stop();
+
+    // No job goes to a drained host.
+    world.cli(["host", "drain", "vps-1"]).ok();
     let id = world.queue_deploy(&tenant, release);
     world.cancel(&id, "");
     world.rests_as(&id, "cancelled");
+    assert!(world.events(&id).is_empty(), "a cancelled job was run");
+    world.cli(["host", "undrain", "vps-1"]).ok();
+
+    // The host goes away just when the job is given to it: the order to cancel waits for it.
+    world.agent().kill();
+    let id = world.queue_deploy(&tenant, release);
+    world.cancel(&id, "");
     world.agent().start();
-    // Nothing of it is run when the host comes back, and the next job goes well.
+    world.rests_as(&id, "cancelled");
+    assert!(steps_of(&world.events(&id)).is_empty(), "a cancelled job was run");
+
+    // The next job goes well.
     world.deploy(&tenant, release);
     world.remove_with_data(&tenant);
     world.snapshot().assert_same(&before);
-    assert!(world.events(&id).is_empty(), "a cancelled job was run");
 }

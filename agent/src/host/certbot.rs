@@ -67,13 +67,19 @@ pub struct CertbotMutex(Mutex<()>);
 
 /// Proof that certbot does not run now.
 #[derive(Debug)]
-pub struct CertbotLock<'a>(#[expect(dead_code, reason = "held for its drop")] MutexGuard<'a, ()>);
+pub struct CertbotLock<'a> {
+    #[expect(dead_code, reason = "held for its drop")]
+    guard: MutexGuard<'a, ()>,
+    /// When it was asked for: others may have had it for minutes.
+    asked: Instant,
+}
 
 impl CertbotMutex {
     /// Waits for its turn.
     #[must_use]
     pub fn lock(&self) -> CertbotLock<'_> {
-        CertbotLock(self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        let asked = Instant::now();
+        CertbotLock { guard: self.0.lock().unwrap_or_else(PoisonError::into_inner), asked }
     }
 }
 
@@ -114,13 +120,12 @@ pub fn find(
 /// When the authority does not give one, or what is on the disk afterwards cannot serve the domain.
 pub fn ensure(
     commands: &Commands<'_>,
-    _lock: &CertbotLock<'_>,
+    lock: &CertbotLock<'_>,
     settings: &Settings,
     tenant: TenantId,
     domain: &Domain,
     now: Timestamp,
 ) -> Result<Issued, CertbotError> {
-    let begun = Instant::now();
     let home = folder(settings, tenant);
     let was_there = home.exists();
     ensure_webroot(settings)?;
@@ -129,7 +134,7 @@ pub fn ensure(
     let outcome = with_retries(commands, &argv);
     remove_binding(settings, binding.is_some());
     outcome.map_err(|source| CertbotError::from_command(domain, source))?;
-    let facts = certificate::check_folder(&home, domain, later(now, begun))
+    let facts = certificate::check_folder(&home, domain, later(now, lock))
         .map_err(|source| CertbotError::OnDisk { source })?;
     let files = certificate::files_in(&home).map_err(|source| CertbotError::OnDisk { source })?;
     Ok(Issued { files, facts, was_there })
@@ -142,13 +147,12 @@ pub fn ensure(
 /// When the authority does not renew it.
 pub fn renew(
     commands: &Commands<'_>,
-    _lock: &CertbotLock<'_>,
+    lock: &CertbotLock<'_>,
     settings: &Settings,
     tenant: TenantId,
     domain: &Domain,
     now: Timestamp,
 ) -> Result<(CertificateFacts, bool), CertbotError> {
-    let begun = Instant::now();
     let chain = folder(settings, tenant).join(certificate::CHAIN_FILE);
     let before = std::fs::read(&chain).map_err(|_| CertbotError::OnDisk {
         source: CertificateError::Missing { path: chain.clone() },
@@ -156,7 +160,7 @@ pub fn renew(
     let argv =
         certbot(settings, "renew").flag("--cert-name", tenant).word("--no-random-sleep-on-renew");
     with_retries(commands, &argv).map_err(|source| CertbotError::from_command(domain, source))?;
-    let facts = certificate::check_folder(&folder(settings, tenant), domain, later(now, begun))
+    let facts = certificate::check_folder(&folder(settings, tenant), domain, later(now, lock))
         .map_err(|source| CertbotError::OnDisk { source })?;
     let after = std::fs::read(&chain).unwrap_or_default();
     Ok((facts, before != after))
@@ -223,10 +227,10 @@ pub fn version(commands: &Commands<'_>) -> Result<String, CommandError> {
     Ok(text.split_whitespace().last().unwrap_or_default().to_owned())
 }
 
-/// The caller's `now`, moved on by what the work took: a fresh certificate counts from its issue,
-/// which is after the call.
-fn later(now: Timestamp, begun: Instant) -> Timestamp {
-    now.plus_millis(i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX))
+/// The caller's `now`, moved on by what waiting and work took: a fresh certificate counts from its
+/// issue, which is after the call.
+fn later(now: Timestamp, lock: &CertbotLock<'_>) -> Timestamp {
+    now.plus_millis(i64::try_from(lock.asked.elapsed().as_millis()).unwrap_or(i64::MAX))
 }
 
 fn certbot(settings: &Settings, verb: &'static str) -> Argv {
