@@ -30,6 +30,9 @@ pub struct Config {
     pub poller_user: String,
     /// How many jobs run at the same time.
     pub workers: u32,
+    /// How long a stop waits for the steps that run, in seconds; longer ones are cut, and run again at
+    /// the next start. freehold-executor.service must allow more (`TimeoutStopSec`).
+    pub stop_grace_secs: u32,
     /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or a filter such as
     /// `info,freehold_agent::poller=debug`.
     pub log: String,
@@ -63,6 +66,7 @@ impl Default for Config {
             socket: "/run/freehold/executor.sock".into(),
             poller_user: "freehold-agent".into(),
             workers: 2,
+            stop_grace_secs: 300,
             log: "info".into(),
             log_format: LogFormat::Text,
             portal: PortalConfig::default(),

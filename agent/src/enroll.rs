@@ -18,8 +18,11 @@ use freehold_protocol::{
 use crate::{
     clock::Clock,
     config::Config,
-    identity::{self, IdentityError, Paths, PortalFile},
-    journal::{Journal, JournalError, trust::NewEnrollment},
+    identity::{self, Account, IdentityError, Paths, PortalFile},
+    journal::{
+        Journal, JournalError,
+        trust::{Enrollment, NewEnrollment},
+    },
     poller::{
         address::{Address, AddressError},
         portal::{Portal, PortalError},
@@ -100,6 +103,9 @@ pub fn enroll(
     let address: Address = token.url.parse()?;
     let former = journal.enrollment()?;
     if let Some(former) = former.as_ref().filter(|_| !force) {
+        if let Some(receipt) = finish_interrupted(config, former, token)? {
+            return Ok(receipt);
+        }
         return Err(EnrollError::Already {
             host: former.receipt.host_name.to_string(),
             url: former.portal_url.clone(),
@@ -141,8 +147,18 @@ pub fn enroll(
         clock.now(),
     )?;
     // Last, because the poller begins when it sees this file.
+    write_portal(&paths, &token.url, &receipt, poller)?;
+    Ok(receipt)
+}
+
+fn write_portal(
+    paths: &Paths,
+    url: &str,
+    receipt: &Receipt,
+    poller: Option<Account>,
+) -> Result<(), EnrollError> {
     let file = PortalFile {
-        url: token.url.clone(),
+        url: url.to_owned(),
         portal: receipt.portal,
         agent_id: receipt.agent_id,
         host_name: receipt.host_name.clone(),
@@ -151,8 +167,29 @@ pub fn enroll(
         path: paths.portal.clone(),
         why: error.to_string(),
     })?;
-    identity::write_private(&paths.portal, &text, poller)?;
-    Ok(receipt)
+    Ok(identity::write_private(&paths.portal, &text, poller)?)
+}
+
+/// An enrollment whose last file was not written (a stop, a full disk) is finished without the
+/// portal, which has used the token up. Nothing when there is nothing to finish.
+fn finish_interrupted(
+    config: &Config,
+    former: &Enrollment,
+    token: &EnrollmentToken,
+) -> Result<Option<Receipt>, EnrollError> {
+    let paths = Paths::of(config);
+    let missing =
+        matches!(identity::read_portal(&paths.portal), Err(IdentityError::Missing { .. }));
+    if !missing || former.portal_url != token.url {
+        return Ok(None);
+    }
+    match identity::read_signing_key(&paths.identity) {
+        Ok(key) if key.public().fingerprint() == former.receipt.identity_key => {}
+        _ => return Ok(None),
+    }
+    let poller = identity::account(&config.poller_user);
+    write_portal(&paths, &former.portal_url, &former.receipt, poller)?;
+    Ok(Some(former.receipt.clone()))
 }
 
 /// Finds the document that the token names among the portal's, oldest first, and walks from it to the

@@ -4,9 +4,10 @@
 //! to the executor; and on a second thread: fetch what is to be told → tell the portal → say so.
 //!
 //! The executor ([`execute`]) answers the poller, works on what it accepted, and looks at the host
-//! now and then. A stop ends both at any time; the journal says where the next start goes on.
+//! now and then. A stop lets the steps that run end; the journal says where the next start goes on.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -26,9 +27,8 @@ use crate::{
     socket::{Answerer, Listener, Peers},
 };
 
-/// How long running jobs may go on after a stop was ordered. What does not rest by then goes on from
-/// the journal at the next start; systemd ends the children with us.
-const STOP_GRACE: Duration = Duration::from_secs(20);
+/// How long the last answers on the socket may take.
+const CLOSE_LIMIT: Duration = Duration::from_secs(3);
 /// How often the main threads look around.
 const TICK: Duration = Duration::from_millis(500);
 /// How often an executor that is not enrolled looks whether it is by now.
@@ -75,15 +75,22 @@ pub fn execute(
     listener: Listener,
     peers: Peers,
     workers: u32,
+    stop_grace: Duration,
 ) -> Result<(), CliError> {
     let stop = stop_signal()?;
-    let mut threads = Vec::new();
-    let mut spawn = |name: String, work: Box<dyn FnOnce() + Send>| {
-        thread::Builder::new()
-            .name(name)
-            .spawn(work)
-            .map(|t| threads.push(t))
-            .map_err(CliError::thread)
+    let spawn = |name: String, work: Box<dyn FnOnce() + Send>| {
+        let watched = Arc::clone(executor);
+        let life = {
+            let name = name.clone();
+            move || {
+                // A defect must not leave a job behind that nobody drives: the process ends, and the
+                // next start counts the open step as tried once more.
+                if catch_unwind(AssertUnwindSafe(work)).is_err() {
+                    watched.end_with(format!("the thread {name} met a defect of this program"));
+                }
+            }
+        };
+        thread::Builder::new().name(name).spawn(life).map_err(CliError::thread)
     };
     for number in 1..=workers {
         let worker = Arc::clone(executor);
@@ -92,36 +99,49 @@ pub fn execute(
     let looker = Arc::clone(executor);
     spawn("inventory".into(), Box::new(move || looker.keep_inventory()))?;
     let server = Arc::clone(executor);
-    spawn(
+    let accepting = spawn(
         "accept".into(),
         Box::new(move || {
             let answerer: Arc<dyn Answerer> = Arc::clone(&server) as Arc<dyn Answerer>;
-            if let Err(error) = listener.serve(peers, &answerer, &server.stop_flag()) {
-                tracing::error!(%error, "the socket does not work");
-                server.stop();
+            if let Err(error) = listener.serve(peers, &answerer, &server.closed_flag()) {
+                server.end_with(format!("the socket does not work: {error}"));
             }
         }),
     )?;
     notify(&[NotifyState::Ready]);
     tracing::info!(workers, "the executor is ready");
-    watch(executor, &stop);
-    rest(executor);
+    let mut watchdog = Watchdog::new();
+    watch(executor, &stop, stop_grace, &mut watchdog);
+    rest(executor, stop_grace, &mut watchdog);
+    executor.close();
+    let begun = Instant::now();
+    while !accepting.is_finished() && begun.elapsed() < CLOSE_LIMIT {
+        thread::sleep(Duration::from_millis(20));
+    }
     match executor.broken() {
-        Some(why) => Err(CliError::journal_broke(&why)),
+        Some(why) => Err(CliError::executor_broke(&why)),
         None => Ok(()),
     }
 }
 
 /// Until a stop is ordered or the journal breaks.
-fn watch(executor: &Arc<Executor>, stop: &AtomicBool) {
-    let mut watchdog = Watchdog::new();
+fn watch(
+    executor: &Arc<Executor>,
+    stop: &AtomicBool,
+    stop_grace: Duration,
+    watchdog: &mut Watchdog,
+) {
     let mut ticks = 0u32;
     while !executor.is_stopping() {
         // `busy` takes the lock that every thread needs: a deadlock would starve the watchdog.
         let busy = executor.busy();
         watchdog.feed();
         if stop.load(Ordering::SeqCst) {
-            tracing::info!(busy, "stopping; running jobs have {} s", STOP_GRACE.as_secs());
+            tracing::info!(
+                busy,
+                "stopping; the steps that run have {} s to end, a second signal ends them at once",
+                stop_grace.as_secs()
+            );
             notify(&[NotifyState::Stopping]);
             executor.stop();
         }
@@ -135,17 +155,18 @@ fn watch(executor: &Arc<Executor>, stop: &AtomicBool) {
     }
 }
 
-/// Gives running jobs their grace. A thread that does not end is left behind: the process ends, and
-/// the journal knows.
-fn rest(executor: &Arc<Executor>) {
+/// Lets the steps that run end. One that takes too long is left behind: the process ends, systemd
+/// ends its children with it, and the next start runs the step again.
+fn rest(executor: &Arc<Executor>, stop_grace: Duration, watchdog: &mut Watchdog) {
     let begun = Instant::now();
-    while executor.busy() > 0 && begun.elapsed() < STOP_GRACE && executor.broken().is_none() {
+    while executor.busy() > 0 && begun.elapsed() < stop_grace && executor.broken().is_none() {
+        watchdog.feed();
         thread::sleep(Duration::from_millis(100));
     }
     if executor.busy() > 0 {
         tracing::warn!(
             jobs = executor.busy(),
-            "stopped within a job; the next start goes on from the journal"
+            "stopped within a step; the next start goes on from the journal"
         );
     }
 }

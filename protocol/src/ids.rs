@@ -38,7 +38,9 @@ impl ParseIdError {
 
 impl fmt::Display for ParseIdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\" is not a {}: {}", self.given, self.what, self.rule)
+        // No `what` begins with a vowel that is not spoken as one.
+        let article = if self.what.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+        write!(f, "\"{}\" is not {article} {}: {}", self.given, self.what, self.rule)
     }
 }
 

@@ -46,7 +46,7 @@ impl Enroll {
                 "run it as root",
             )
         })?;
-        let journal = Journal::open(&config.journal_path(), Missing::Create)?;
+        let journal = self.journal(config)?;
         let forced = journal.enrollment()?.is_some();
         let clock = turn::host_clock();
         let facts = build::facts(config, clock.now())?;
@@ -72,6 +72,20 @@ impl Enroll {
             }
         }
         Ok(Exit::Ok)
+    }
+
+    /// The journal, made when this host never had one. A host with a key has had one: that it is gone
+    /// is a loss, and only an order makes another, with keys of its own.
+    fn journal(&self, config: &Config) -> Result<Journal, CliError> {
+        let (path, paths) = (config.journal_path(), identity::Paths::of(config));
+        let lost = !path.exists() && paths.report.exists();
+        if lost && self.force {
+            for path in [&paths.portal, &paths.identity, &paths.seal, &paths.report] {
+                identity::remove(path)?;
+            }
+        }
+        let missing = if lost && !self.force { Missing::Refuse } else { Missing::Create };
+        Ok(Journal::open(&path, missing)?)
     }
 
     fn token(&self) -> Result<EnrollmentToken, CliError> {

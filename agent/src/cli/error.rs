@@ -53,11 +53,11 @@ impl CliError {
         )
     }
 
-    pub(crate) fn journal_broke(why: &str) -> Self {
+    pub(crate) fn executor_broke(why: &str) -> Self {
         Self::new(
             Exit::Journal,
-            format!("the journal does not work any more: {why}"),
-            "check free space with `df -h` and the disk with `dmesg`; the executor goes on from the journal when it is started again",
+            format!("the executor cannot go on: {why}"),
+            "check free space with `df -h` and the disk with `dmesg`; it goes on from the journal when it is started again",
         )
     }
 

@@ -1,5 +1,7 @@
 //! `freehold-agent execute`
 
+use std::time::Duration;
+
 use clap::Args;
 
 use super::{CliError, run};
@@ -29,6 +31,8 @@ impl Execute {
         if self.with_parent {
             run::end_with_parent()?;
         }
+        // What we and our programs make is nobody else's, unless it is made otherwise on purpose.
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
         let poller = identity::account(&config.poller_user).map(|account| account.uid);
         let listener = if self.socket_activation {
             Listener::passed()?
@@ -36,7 +40,8 @@ impl Execute {
             Listener::bind(&config.socket, poller)?
         };
         let executor = build::executor(config)?;
-        turn::execute(&executor, listener, Peers { poller }, config.workers)?;
+        let grace = Duration::from_secs(config.stop_grace_secs.into());
+        turn::execute(&executor, listener, Peers { poller }, config.workers, grace)?;
         Ok(Exit::Ok)
     }
 }

@@ -5,7 +5,12 @@ use std::{fs, path::PathBuf};
 use clap::Args;
 
 use super::{CliError, output};
-use crate::{config::Config, executor::build, exit::Exit, host::nginx};
+use crate::{
+    config::Config,
+    executor::build,
+    exit::Exit,
+    host::{certbot, nginx},
+};
 
 /// Has nginx include the folder of tenant sites: makes the folder, writes a one-line file into
 /// nginx's own include folder, and checks the result with `nginx -t`.
@@ -28,8 +33,8 @@ impl InstallNginx {
         };
         fs::create_dir_all(folder)
             .map_err(|error| failed(&format!("cannot make {}", folder.display()), error))?;
-        fs::create_dir_all(&config.certbot.webroot)
-            .map_err(|error| failed("cannot make the folder of ACME challenges", error))?;
+        certbot::ensure_webroot(&config.certbot.webroot)
+            .map_err(|error| CliError::of(Exit::Failed, &error, "run it as root"))?;
         let file = self.into.join("freehold.conf");
         let line = format!(
             "# Sites of Freehold tenants. Written by `freehold-agent install-nginx`.\ninclude {}/*.conf;\n",

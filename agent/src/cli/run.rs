@@ -1,6 +1,7 @@
 //! `freehold-agent run`, and what all long-running commands begin with.
 
 use std::{
+    os::unix::process::CommandExt,
     process::{Child, Command, Stdio},
     sync::{
         Arc,
@@ -22,8 +23,8 @@ use crate::{
 
 /// Pause before a half that ended is started again.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
-/// How long the halves may take to stop; the executor's own grace is within.
-const STOP_LIMIT: Duration = Duration::from_secs(30);
+/// How long the halves may take to stop beyond the executor's own grace.
+const STOP_SLACK: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_millis(100);
 
 /// Runs both halves as two processes over the socket and starts a half again that ends. For
@@ -43,7 +44,10 @@ impl Run {
         start_logging(config)?;
         let stop = Arc::new(AtomicBool::new(false));
         for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
-            signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(CliError::signal)?;
+            // A second signal ends this process at once, and so, by their parent's end, both halves.
+            signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
+                .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
+                .map_err(CliError::signal)?;
         }
         // The executor first: it makes the socket.
         let mut halves = Vec::new();
@@ -60,7 +64,8 @@ impl Run {
         for half in &halves {
             half.terminate();
         }
-        let until = Instant::now() + STOP_LIMIT;
+        let grace = Duration::from_secs(config.stop_grace_secs.into());
+        let until = Instant::now() + grace + STOP_SLACK;
         for half in &mut halves {
             half.wait(until)?;
         }
@@ -119,6 +124,9 @@ fn spawn(role: &str, common: &Common) -> Result<Child, CliError> {
     for set in &common.set {
         command.arg("--set").arg(set);
     }
+    // Of its own group: a Ctrl-C in the terminal must not reach a half besides our own order, or it
+    // would be its second signal.
+    command.process_group(0);
     command.spawn().map_err(child_error)
 }
 

@@ -38,6 +38,7 @@ pub(super) fn check(config: &Config) -> Result<(), String> {
         return Err("socket: a socket's path is at most 107 bytes; choose a shorter one".into());
     }
     within("workers", config.workers, 1, 8)?;
+    within("stop_grace_secs", config.stop_grace_secs, 1, 3600)?;
     within("portal.connect_timeout_secs", config.portal.connect_timeout_secs, 1, 120)?;
     within("portal.request_timeout_secs", config.portal.request_timeout_secs, 5, 300)?;
     within("portal.max_backoff_secs", config.portal.max_backoff_secs, 5, 3600)?;

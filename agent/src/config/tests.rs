@@ -52,7 +52,14 @@ fn later_layers_win() {
 
 #[test]
 fn mistakes_are_named() {
-    let table: &[(&str, &[(&str, &str)], &[&str], &str)] = &[
+    /// File, environment, flags, and what the error must say.
+    type Case = (
+        &'static str,
+        &'static [(&'static str, &'static str)],
+        &'static [&'static str],
+        &'static str,
+    );
+    let table: &[Case] = &[
         ("worker = 3", &[], &[], "unknown field `worker`"),
         ("[nginx]\nport = 3", &[], &[], "unknown field `port`"),
         ("workers = 0", &[], &[], "workers: 0 is out of range; use 1 to 8"),

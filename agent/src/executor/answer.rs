@@ -1,6 +1,9 @@
 //! The verbs of the socket.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use freehold_protocol::{ids::Nonce, wire::RunningJob};
 
@@ -243,7 +246,7 @@ impl Executor {
                 })));
             }
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() || self.is_stopping() {
+            if left.is_zero() || self.closed.load(Ordering::SeqCst) {
                 return Reply::Report(None);
             }
             // Woken by every change; the short wait covers one that came before this line.
@@ -253,8 +256,12 @@ impl Executor {
 
     fn ack_report(&self, id: &str, ack: &Ack) -> Reply {
         if let Some(number) = id.strip_prefix("inventory:") {
-            if let Ack::Refused { status, why } = ack {
-                tracing::warn!(status, why, "the portal refused an inventory");
+            match ack {
+                Ack::Taken { .. } => {}
+                Ack::Later => tracing::warn!("the portal failed over an inventory"),
+                Ack::Refused { status, why } => {
+                    tracing::warn!(status, why, "the portal refused an inventory");
+                }
             }
             let mut live = self.live();
             if live.inventory.as_ref().is_some_and(|(own, _)| own.to_string() == number) {

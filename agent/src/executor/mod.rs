@@ -82,7 +82,12 @@ pub struct Executor {
     inventory_interval: Duration,
     live: Mutex<Live>,
     changed: Condvar,
-    stop: Arc<AtomicBool>,
+    /// One offer at a time.
+    offering: Mutex<()>,
+    /// No job is begun any more, and no further step of those that run.
+    stop: AtomicBool,
+    /// The socket is no longer answered.
+    closed: Arc<AtomicBool>,
     /// Why the process must end at once, if it must.
     broken: Mutex<Option<String>>,
 }
@@ -173,7 +178,9 @@ impl Executor {
             inventory_interval: parts.inventory_interval,
             live: Mutex::default(),
             changed: Condvar::new(),
-            stop: Arc::new(AtomicBool::new(false)),
+            offering: Mutex::new(()),
+            stop: AtomicBool::new(false),
+            closed: Arc::new(AtomicBool::new(false)),
             broken: Mutex::new(None),
         };
         if let Some(text) = executor.journal.setting(PORTAL_TIME)? {
@@ -224,15 +231,23 @@ impl Executor {
         Ok(true)
     }
 
-    /// The flag that stops everything.
+    /// Set when the socket is no longer to be answered. That is later than [`Self::stop`]: while the
+    /// last steps end, the poller still renews the leases of their jobs and tells their events.
     #[must_use]
-    pub fn stop_flag(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.stop)
+    pub fn closed_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.closed)
     }
 
-    /// Begins to stop: no job is started any more.
+    /// Begins to stop: no job is begun any more, and those that run stop after their current step.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::SeqCst);
+        self.engine.halt();
+        self.changed.notify_all();
+    }
+
+    /// Stops answering the socket.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
         self.changed.notify_all();
     }
 
@@ -248,7 +263,7 @@ impl Executor {
         self.live().running.len()
     }
 
-    /// Why it must end, if the journal does not work any more.
+    /// Why it must end, if it must.
     #[must_use]
     pub fn broken(&self) -> Option<String> {
         self.broken.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -257,10 +272,15 @@ impl Executor {
     /// The journal does not work: nothing may be acknowledged or changed any more. The next start
     /// goes on from what is on disk.
     pub(crate) fn break_down(&self, why: &dyn std::error::Error) {
-        let text = crate::cli::chain_of(why);
-        tracing::error!(error = %text, "the journal does not work; the executor ends");
-        *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+        self.end_with(format!("the journal does not work any more: {}", crate::cli::chain_of(why)));
+    }
+
+    /// Ends the process with an error, at once: what it thinks and what is on disk may differ.
+    pub(crate) fn end_with(&self, why: String) {
+        tracing::error!(error = %why, "the executor ends");
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
         self.stop();
+        self.close();
     }
 
     pub(crate) fn live(&self) -> MutexGuard<'_, Live> {

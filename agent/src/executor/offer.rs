@@ -1,7 +1,10 @@
 //! From a portal's answer to recorded jobs. Everything in the answer is hostile until
 //! [`admit`] has passed it; nothing is started before it is durable.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use freehold_protocol::{
     admit::{Admitted, Refusal, Standing, admit},
@@ -61,9 +64,12 @@ impl Executor {
     /// # Errors
     /// See [`OfferError`]. A refusal is recorded, and told with the next inventory.
     pub fn offer(&self, answer: &PollAnswer) -> Result<Offered, OfferError> {
+        // One at a time: each is judged against the head that the one before has left.
+        let _one = self.offering.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = self.take(answer);
         match &taken {
-            Ok(_) => {}
+            // An answer to a poll of before our own restart is nobody's fault.
+            Ok(_) | Err(OfferError::NotEnrolled | OfferError::NoPoll) => {}
             Err(OfferError::Journal(error)) => self.break_down(error),
             Err(error) => self.note_refusal(error)?,
         }
@@ -152,10 +158,12 @@ impl Executor {
             tracing::info!(job = %known.row.job.job_id, attempt = known.row.job.attempt, "a job came again; its result is told again");
             told_again(&self.journal, enrolled, &known.row)?;
         }
-        let open = self.journal.open_jobs()?;
         let interval =
             Duration::from_secs(u64::from(poll.next_poll_seconds) + u64::from(poll.wait_seconds));
         let mut live = self.live();
+        // Read under the lock: a job that comes to rest just now is either in the hands of its
+        // worker or not in the list. A list from before would have it run again.
+        let open = self.journal.open_jobs()?;
         live.head = Some(admitted.jobs.last().map_or(head, |job| Head {
             epoch: job.get().epoch,
             seq: job.get().seq,
@@ -170,8 +178,9 @@ impl Executor {
         };
         for row in open {
             let id = row.job.job_id;
-            if let Some(running) = live.running.get_mut(&id) {
-                running.row.digest = row.digest;
+            if let Some(running) =
+                live.running.get_mut(&id).filter(|running| running.row.seq == row.seq)
+            {
                 if row.cancelled && !running.cancel.is_cancelled() {
                     tracing::info!(job = %id, "cancelled by the portal");
                     running.cancel.cancel();

@@ -35,14 +35,14 @@ pub(super) fn finish(
 ) -> Result<JobState, JournalError> {
     let stuck = matches!(&end, End::Rested(rest) if rest.outcome == Outcome::Stuck);
     let state = if stuck { JobState::Stuck } else { JobState::Rested };
-    journal.job_rests(row, state, |events| {
+    journal.job_rests(row, state, |events, job_digest| {
         let receipt = &enrolled.by.receipt;
         let mut report = Report {
             portal: receipt.portal,
             agent_id: receipt.agent_id,
             job_id: row.job.job_id,
             attempt: row.job.attempt,
-            job_digest: row.digest,
+            job_digest,
             kind: row.job.work.kind(),
             outcome: Outcome::Failed,
             failure: None,
@@ -81,8 +81,8 @@ pub(super) fn told_again(
     let Some(report) = row.report.clone().filter(|_| row.state != JobState::Running) else {
         return Ok(());
     };
-    let state = row.state;
-    journal.job_rests(row, state, |_| sign(enrolled, Report { job_digest: row.digest, ..report }))
+    let (_, envelope) = sign(enrolled, Report { job_digest: row.digest, ..report })?;
+    journal.tell_again(row, &envelope)
 }
 
 fn sign(enrolled: &Enrolled, mut report: Report) -> Result<(Report, Envelope), JournalError> {

@@ -8,7 +8,7 @@ use freehold_protocol::{
     dsse::Envelope,
     ids::{Nonce, Sha256Digest},
     keys::SigningKey,
-    report::{EventKind, Outcome, Report},
+    report::{Event, EventKind, Outcome, Report},
     wire::Head,
 };
 use world::{World, agent_id, job_id, portal_id};
@@ -20,7 +20,7 @@ use crate::socket::{Ack, Answerer, Caller, ErrorCode, OutWork, Reply, Request};
 fn a_job_is_recorded_run_and_told_until_it_is_acknowledged() {
     let world = World::new();
     let job = world.job(1, 1);
-    let offered = world.offer(&[job.clone()], |_| {}).unwrap();
+    let offered = world.offer(std::slice::from_ref(&job), |_| {}).unwrap();
     assert_eq!((offered.accepted, offered.next_poll_seconds), (1, 0));
     let status = world.status();
     assert_eq!((status.head.seq, status.free_workers, status.running.len()), (1, 1, 1));
@@ -96,6 +96,10 @@ fn hostile_offers_are_refused_by_name_and_change_nothing() {
     let answer = world.answer(&world.job_key, nonce, &[], |_| {});
     world.executor.offer(&answer).unwrap();
     assert_eq!(world.executor.offer(&answer).unwrap_err().code(), "no_poll");
+    // That is no refusal to worry people with: it is what an answer to a poll of before our own
+    // restart looks like.
+    let refusals = world.journal.refusals_since(Timestamp::from_millis(0)).unwrap();
+    assert!(refusals.iter().all(|(code, ..)| code != "no_poll"), "{refusals:?}");
 
     assert_eq!(world.status().head, head);
     let refusals = world.journal.refusals_since(Timestamp::from_millis(0)).unwrap();
@@ -162,6 +166,99 @@ fn a_refusing_portal_is_given_up_on_after_bounded_tries() {
     assert_eq!(tries, 10);
     let status = world.status();
     assert_eq!((status.outbox, status.set_aside), (0, 1));
+}
+
+#[test]
+fn a_second_attempt_waits_for_the_first_and_each_is_told_for_itself() {
+    let world = World::new();
+    let first = world.job(1, 1);
+    let mut second = world.job(2, 1);
+    (second.attempt, second.prev) = (2, world.digest(&first));
+    world.stage.hold.store(true, Ordering::SeqCst);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| world.executor.work());
+        }
+        world.offer(std::slice::from_ref(&first), |_| {}).unwrap();
+        world.until(|| world.stage.runs.load(Ordering::SeqCst) == 1);
+        // The lease was lost, say, and the portal tries anew while the first attempt still runs.
+        world.offer(std::slice::from_ref(&second), |_| {}).unwrap();
+        assert_eq!(world.status().running.len(), 2);
+        assert_eq!(world.stage.runs.load(Ordering::SeqCst), 1);
+        world.stage.hold.store(false, Ordering::SeqCst);
+        world.until(|| world.status().running.is_empty());
+        world.executor.stop();
+    });
+    world.executor.stop.store(false, Ordering::SeqCst);
+    let told: Vec<_> =
+        world.tell_all().iter().map(|report| (report.attempt, report.job_digest)).collect();
+    assert_eq!(told, [(1, world.digest(&first)), (2, world.digest(&second))]);
+}
+
+#[test]
+fn a_stop_lets_the_step_end_and_meanwhile_answers() {
+    let world = World::new();
+    world.stage.hold.store(true, Ordering::SeqCst);
+    std::thread::scope(|scope| {
+        scope.spawn(|| world.executor.work());
+        world.offer(&[world.job(1, 1)], |_| {}).unwrap();
+        world.until(|| world.stage.runs.load(Ordering::SeqCst) == 1);
+        world.executor.stop();
+        // The poller can still renew the lease, and takes no further job.
+        let status = world.status();
+        assert_eq!((status.running.len(), status.free_workers), (1, 0));
+        assert_eq!((world.executor.busy(), world.executor.broken()), (1, None));
+        let mut more = world.job(2, 2);
+        more.prev = world.status().head.hash;
+        world.offer(&[more], |_| {}).unwrap();
+        world.stage.hold.store(false, Ordering::SeqCst);
+    });
+    // The worker has ended, the accepted job waits for the next start.
+    assert_eq!((world.executor.busy(), world.stage.runs.load(Ordering::SeqCst)), (0, 1));
+    let waiting: Vec<_> =
+        world.journal.open_jobs().unwrap().iter().map(|row| row.job.job_id).collect();
+    assert!(waiting.contains(&job_id(2)), "{waiting:?}");
+}
+
+#[test]
+fn what_the_portal_fails_over_holds_up_nothing_else() {
+    let world = World::new();
+    let first = world.job(1, 1);
+    let mut second = world.job(2, 2);
+    second.prev = world.digest(&first);
+    world.offer(&[first, second], |_| {}).unwrap();
+    world.work_until_quiet();
+    let poison = world.next_out().unwrap();
+    world.ack(&poison.id, Ack::Later);
+    // All of the other job goes first.
+    let next = world.next_out().unwrap();
+    assert_ne!(next.id, poison.id);
+    world.ack(&next.id, Ack::Taken { next: None });
+    let next = world.next_out().unwrap();
+    assert!(matches!(next.work, OutWork::Report { job, .. } if job == job_id(2)));
+    world.ack(&next.id, Ack::Taken { next: None });
+    // And it is never given up.
+    for _ in 0..20 {
+        assert_eq!(world.next_out().unwrap().id, poison.id);
+        world.ack(&poison.id, Ack::Later);
+    }
+    assert_eq!(world.tell_all().len(), 1);
+    assert_eq!(world.status().set_aside, 0);
+}
+
+#[test]
+fn a_job_of_a_former_enrollment_goes_on_numbering_its_events() {
+    let world = World::new();
+    world.offer(&[world.job(1, 1)], |_| {}).unwrap();
+    world.journal.unenroll().unwrap();
+    let event = Event {
+        n: 0,
+        at: world.now(),
+        step: String::new(),
+        what: EventKind::Progress,
+        message: String::new(),
+    };
+    assert_eq!(world.journal.event(job_id(1), 1, event).unwrap(), 2);
 }
 
 #[test]

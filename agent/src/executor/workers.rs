@@ -63,7 +63,9 @@ impl Executor {
                     live.queue.push(row);
                     live.queue.sort_by_key(|row| row.seq);
                     drop(live);
-                    std::thread::sleep(BUSY_PAUSE);
+                    if !self.is_stopping() {
+                        std::thread::sleep(BUSY_PAUSE);
+                    }
                 }
                 Err(error) => {
                     drop(live);
@@ -193,12 +195,7 @@ impl Executor {
     }
 
     fn over(&self, enrolled: &Enrolled, row: &JobRow, end: End) -> Result<Worked, EngineError> {
-        // The same job may have come again meanwhile, in another envelope.
-        let row = {
-            let live = self.live();
-            live.running.get(&row.job.job_id).map_or_else(|| row.clone(), |r| r.row.clone())
-        };
-        let state = finish(&self.journal, enrolled, &row, end, self.clock.now())?;
+        let state = finish(&self.journal, enrolled, row, end, self.clock.now())?;
         if state == JobState::Stuck {
             tracing::error!(job = %row.job.job_id, "a job is stuck: see `freehold-agent status`");
         } else {
@@ -217,14 +214,18 @@ impl Executor {
             .into_iter()
             .find(|row| row.job.job_id == job && row.state == JobState::Stuck)
             .ok_or(ResumeError::NotStuck { job })?;
-        self.engine.resume(job, by)?;
+        // In this order: a stop in between leads to one more look at a stuck job, where the other
+        // order would leave a saga that goes on and a job that no worker takes. For the same reason
+        // the job is queued whatever the engine says.
         self.journal.job_begun(row.seq)?;
+        let resumed = self.engine.resume(job, by);
         row.state = JobState::Running;
         let mut live = self.live();
         live.queue.push(row);
         live.queue.sort_by_key(|row| row.seq);
         drop(live);
         self.changed.notify_all();
+        resumed?;
         Ok(())
     }
 }

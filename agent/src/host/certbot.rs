@@ -5,6 +5,7 @@
 
 mod error;
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -128,7 +129,7 @@ pub fn ensure(
 ) -> Result<Issued, CertbotError> {
     let home = folder(settings, tenant);
     let was_there = home.exists();
-    ensure_webroot(settings)?;
+    ensure_webroot(&settings.webroot)?;
     let binding = write_binding(settings)?;
     let argv = issue_argv(settings, tenant, domain, binding.as_deref());
     let outcome = with_retries(commands, &argv);
@@ -292,10 +293,22 @@ fn with_retries(commands: &Commands<'_>, argv: &Argv) -> Result<(), CommandError
     }
 }
 
-fn ensure_webroot(settings: &Settings) -> Result<(), CertbotError> {
-    std::fs::create_dir_all(&settings.webroot).map_err(|source| CertbotError::Files {
-        source: FilesError::Io { doing: "make the folder", path: settings.webroot.clone(), source },
-    })
+/// Makes the folder of challenges, readable by the web server whatever our umask is. One that is
+/// there is the operator's and stays as it is.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn ensure_webroot(path: &Path) -> Result<(), CertbotError> {
+    let failed = |source| CertbotError::Files {
+        source: FilesError::Io { doing: "make the folder", path: path.to_owned(), source },
+    };
+    let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
+    std::fs::create_dir_all(path).map_err(failed)?;
+    for folder in missing {
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(folder, mode).map_err(failed)?;
+    }
+    Ok(())
 }
 
 fn write_binding(settings: &Settings) -> Result<Option<PathBuf>, CertbotError> {

@@ -201,6 +201,36 @@ pub fn remove_marked(
     if left.is_empty() { Ok(removal) } else { Err(DockerError::Left { what: left }) }
 }
 
+/// Removes the one-time containers (`docker compose run`) of a service that carry the tenant's mark.
+///
+/// # Errors
+/// When one of them is still there afterwards.
+pub fn remove_one_offs(
+    commands: &Commands<'_>,
+    project: &ProjectName,
+    tenant: TenantId,
+    service: &str,
+) -> Result<(), DockerError> {
+    let filters = [label(PROJECT_LABEL, project), label(TENANT_LABEL, tenant)];
+    let found = || -> Result<Vec<Container>, DockerError> {
+        let mut found = inspect(commands, &filters)?;
+        found.retain(|container| container.one_off && container.service == service);
+        Ok(found)
+    };
+    let before = found()?;
+    if before.is_empty() {
+        return Ok(());
+    }
+    for container in before {
+        tracing::warn!(container = %container.name, "removing what an earlier run left behind");
+        let argv = docker().words(["container", "rm", "--force", "--volumes"]).arg(&container.id);
+        attempt(commands, &argv, "remove a container")?;
+    }
+    let left: Vec<String> =
+        found()?.into_iter().map(|container| format!("container {}", container.name)).collect();
+    if left.is_empty() { Ok(()) } else { Err(DockerError::Left { what: left }) }
+}
+
 /// The last lines that a container printed, both streams.
 ///
 /// # Errors

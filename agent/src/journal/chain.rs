@@ -253,7 +253,8 @@ impl Journal {
     }
 
     /// Records how a job came to rest and puts its signed report into the outbox, in one
-    /// transaction. `sign` gets the number of the last event.
+    /// transaction. `sign` gets the number of the last event, and the digest of the envelope that
+    /// brought the job last: the same attempt may have come again while it ran.
     ///
     /// # Errors
     /// When the journal does not work.
@@ -261,12 +262,15 @@ impl Journal {
         &self,
         row: &JobRow,
         state: JobState,
-        sign: impl FnOnce(u64) -> Result<(Report, Envelope), JournalError>,
+        sign: impl FnOnce(u64, Sha256Digest) -> Result<(Report, Envelope), JournalError>,
     ) -> Result<(), JournalError> {
         const DOING: &str = "record the end of a job";
         self.write(DOING, |tx| {
             let last = outbox::last_event(tx, row.job.job_id, row.job.attempt)?;
-            let (report, envelope) = sign(last)?;
+            let digest: String = tx
+                .query_row("SELECT digest FROM jobs WHERE seq = ?1", [row.seq], |row| row.get(0))
+                .map_err(JournalError::sql(DOING))?;
+            let (report, envelope) = sign(last, parse(&digest, "a job's digest")?)?;
             tx.execute(
                 "UPDATE jobs SET state = ?1, ended_at = ?2, report = ?3 WHERE seq = ?4",
                 params![
@@ -278,6 +282,17 @@ impl Journal {
             )
             .map_err(JournalError::sql(DOING))?;
             outbox::queue_report(tx, row.job.job_id, row.job.attempt, &envelope)
+        })
+    }
+
+    /// Puts the recorded report of a job into the outbox once more, signed anew. How the job stands
+    /// is left alone: it may have been resumed meanwhile.
+    ///
+    /// # Errors
+    /// When the journal does not work.
+    pub fn tell_again(&self, row: &JobRow, envelope: &Envelope) -> Result<(), JournalError> {
+        self.write("tell a report again", |tx| {
+            outbox::queue_report(tx, row.job.job_id, row.job.attempt, envelope)
         })
     }
 

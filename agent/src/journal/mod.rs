@@ -125,7 +125,7 @@ impl JournalError {
     pub fn to_failure(&self) -> Failure {
         let advice = match self {
             Self::Missing { path } => format!(
-                "restore {} from a backup; if it is lost, run `freehold-agent unenroll` and enroll the host again",
+                "restore {} from a backup; if it is lost, ask an admin for a new token and run `freehold-agent enroll --force`",
                 path.display()
             ),
             Self::Create { path, .. } => {

@@ -19,6 +19,8 @@ const MAX_EVENTS_PER_ATTEMPT: u64 = 20_000;
 /// How often something that the portal refuses for good is tried: the refusal may have been a
 /// mistake that an admin corrects within minutes, but not for ever.
 const MAX_TRIES: u32 = 5;
+/// As far as failures of the portal itself move an item back: not so far that one refusal ends it.
+const LATER: u32 = 2;
 
 /// How full the outbox is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -132,6 +134,14 @@ impl Journal {
                     )?;
                     Ok(None)
                 }
+                // Behind what was never tried, so that it holds up nothing else; never set aside.
+                ("events" | "report", Ack::Later) => {
+                    sql(
+                        "UPDATE outbox SET tries = min(tries + 1, ?3) WHERE job = ?1 AND attempt = ?2",
+                        &[&job.to_string(), &attempt, &LATER],
+                    )?;
+                    Ok(None)
+                }
                 ("events" | "report", Ack::Refused { status, why }) => {
                     sql(
                         "UPDATE outbox SET tries = tries + 1 WHERE job = ?1 AND attempt = ?2",
@@ -238,10 +248,13 @@ fn read_events(
     Ok(events)
 }
 
-/// Opens the outbox of a job.
+/// Opens the outbox of a job. Events that are there already belong to a former enrollment, whose
+/// outbox was dropped: the numbers go on after them, and the portal of now is not told of them.
 pub(super) fn open(tx: &Transaction<'_>, job: JobId, attempt: u32) -> Result<(), JournalError> {
     tx.execute(
-        "INSERT INTO outbox (job, attempt, next, last, tries) VALUES (?1, ?2, 1, 0, 0)
+        "INSERT INTO outbox (job, attempt, next, last, tries)
+         SELECT ?1, ?2, coalesce(max(n), 0) + 1, coalesce(max(n), 0), 0
+         FROM events WHERE job = ?1 AND attempt = ?2
          ON CONFLICT DO NOTHING",
         params![job.to_string(), attempt],
     )

@@ -30,6 +30,19 @@ enum TurnError {
     Portal(PortalError),
 }
 
+impl TurnError {
+    /// Whether the request may have been cut because it was held: there was no answer, or a proxy's.
+    fn may_come_from_the_wait(&self) -> bool {
+        match self {
+            Self::Portal(PortalError::Unreachable { .. }) => true,
+            Self::Portal(PortalError::Answered { status, .. }) => {
+                matches!(status, 408 | 502 | 504)
+            }
+            Self::Portal(_) | Self::Executor(_) => false,
+        }
+    }
+}
+
 /// Notices when nobody lets a good answer through.
 #[derive(Debug)]
 struct Freeze {
@@ -59,21 +72,67 @@ impl Freeze {
     }
 }
 
+/// How long a request may be held, by experience. A proxy or a firewall that cuts what is silent for
+/// a while turns every long poll into a failure; then shorter waits and pauses between them take its
+/// place, down to a plain interval, with the portal's own wait tried again now and then.
+#[derive(Debug)]
+struct Holding {
+    most: u32,
+    good: u32,
+}
+
+impl Holding {
+    /// A failure after this many seconds may come from the wait.
+    const SUSPICIOUS_SECS: u64 = 5;
+    /// After so many good answers twice the wait is tried.
+    const GOOD: u32 = 20;
+
+    const fn new() -> Self {
+        Self { most: MAX_WAIT_SECS, good: 0 }
+    }
+
+    /// A poll that asked for `wait_secs` failed after `took`.
+    fn failed(&mut self, wait_secs: u32, took: Duration) {
+        if wait_secs > 0 && took.as_secs() >= Self::SUSPICIOUS_SECS {
+            self.most = wait_secs.min(u32::try_from(took.as_secs()).unwrap_or(wait_secs)) / 2;
+            self.good = 0;
+        }
+    }
+
+    /// A poll was answered, and the portal asks for this wait. Gives the wait to ask for, and the
+    /// pause that takes the place of the rest.
+    fn answered(&mut self, offered_secs: u32) -> (u32, Duration) {
+        let offered = offered_secs.min(MAX_WAIT_SECS);
+        if self.most < MAX_WAIT_SECS {
+            self.good += 1;
+            if self.good >= Self::GOOD {
+                self.most = (self.most * 2).clamp(2, MAX_WAIT_SECS);
+                self.good = 0;
+            }
+        }
+        let wait = offered.min(self.most);
+        (wait, Duration::from_secs((offered - wait).into()))
+    }
+}
+
 impl Poller {
     /// Polls until stopped.
     pub(super) fn poll(&self, line: &Line) {
         let mut backoff = Backoff::new(self.max_backoff);
         let mut wait_secs = FIRST_WAIT_SECS;
+        let mut holding = Holding::new();
         let first_interval = Duration::from_secs(u64::from(FIRST_WAIT_SECS) + 10);
         let mut freeze =
             Freeze { last_good: Instant::now(), interval: first_interval, told: false };
         while !self.is_stopping() {
+            let begun = Instant::now();
             let pause = match self.turn(line, wait_secs) {
                 Ok(offered) => {
                     backoff.reset();
-                    wait_secs = offered.wait_seconds.min(MAX_WAIT_SECS);
-                    let pause =
-                        Duration::from_secs(offered.next_poll_seconds.into()).min(MAX_PAUSE);
+                    let rest;
+                    (wait_secs, rest) = holding.answered(offered.wait_seconds);
+                    let asked = Duration::from_secs(offered.next_poll_seconds.into());
+                    let pause = (asked + rest).min(MAX_PAUSE);
                     freeze.good(pause + Duration::from_secs(u64::from(wait_secs) + 10));
                     self.say(if offered.conflict {
                         "conflict: the portal's record ends before this host's; an admin must resume the host"
@@ -84,6 +143,10 @@ impl Poller {
                     if pause.is_zero() { pause } else { jittered(pause) }
                 }
                 Err(error) => {
+                    if error.may_come_from_the_wait() {
+                        holding.failed(wait_secs, begun.elapsed());
+                        wait_secs = wait_secs.min(holding.most);
+                    }
                     let (text, asked) = self.explain(&error);
                     tracing::warn!(error = %text, failures = backoff.failures() + 1, "a poll failed");
                     let frozen = freeze.check();
@@ -164,5 +227,28 @@ impl Poller {
             TurnError::Executor(_) => "is freehold-executor running?".into(),
         };
         (format!("{} ({hint})", chain_of(error)), asked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_that_cuts_long_polls_gets_shorter_ones_with_pauses() {
+        let mut holding = Holding::new();
+        assert_eq!(holding.answered(25), (25, Duration::ZERO));
+        // A portal that is down fails at once: no reason to hold shorter.
+        holding.failed(25, Duration::from_millis(20));
+        assert_eq!(holding.answered(25), (25, Duration::ZERO));
+        // Cut after 20 s: 10 s pass, and the pause keeps the interval.
+        holding.failed(25, Duration::from_secs(20));
+        assert_eq!(holding.answered(25), (10, Duration::from_secs(15)));
+        holding.failed(10, Duration::from_secs(10));
+        holding.failed(5, Duration::from_secs(5));
+        assert_eq!(holding.answered(25), (2, Duration::from_secs(23)));
+        // It comes back when the network does.
+        let waits: Vec<u32> = (0..200).map(|_| holding.answered(25).0).collect();
+        assert!(waits.is_sorted() && waits[0] == 2 && waits[199] == 25, "{waits:?}");
     }
 }

@@ -47,6 +47,12 @@ pub enum PortalError {
         /// Portal time of the answer, as its `Date` or signed body says.
         portal_time: Option<Timestamp>,
     },
+    /// The request is larger than the portal takes.
+    #[error("the request of {bytes} bytes is larger than the portal takes")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
     /// The answer is not the JSON that belongs here.
     #[error("the portal's answer is malformed: {0}")]
     Malformed(String),
@@ -77,21 +83,39 @@ impl PortalError {
                 "this agent may have been revoked; ask an admin for a new token and run `freehold-agent enroll --force`".into()
             }
             Self::Answered { problem, .. } if !problem.advice.is_empty() => problem.advice.clone(),
+            Self::TooLarge { .. } => "please report this".into(),
             Self::Answered { .. } | Self::Malformed(_) => {
                 "look at the portal's log, and at what stands between".into()
             }
         }
     }
 
-    /// Whether repeating the same request can never help.
+    /// What it means for an item of the outbox.
     #[must_use]
-    pub const fn is_final(&self) -> bool {
-        matches!(self, Self::Answered { status: 400..=499, .. })
-            && !matches!(
-                self,
-                Self::Answered { status: 401 | 403 | 407 | 408 | 421 | 425 | 429, .. }
-            )
+    pub const fn verdict(&self) -> Verdict {
+        match self {
+            Self::TooLarge { .. } => Verdict::Refused(413),
+            // About us, the moment, or what stands between.
+            Self::Answered { status: 401 | 403 | 407 | 408 | 421 | 425 | 429, .. } => {
+                Verdict::Again
+            }
+            Self::Answered { status: status @ 400..=499, .. } => Verdict::Refused(*status),
+            Self::Answered { status: 502..=504, .. } => Verdict::Again,
+            Self::Answered { status: 500..=599, .. } | Self::Malformed(_) => Verdict::Later,
+            Self::Answered { .. } | Self::Setup(_) | Self::Unreachable { .. } => Verdict::Again,
+        }
     }
+}
+
+/// What an error means for the item that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It says nothing about the item: send it again.
+    Again,
+    /// It may be the item's own: send others first.
+    Later,
+    /// Repeating the same request can never help.
+    Refused(u16),
 }
 
 /// A signed or plain client of one portal.
@@ -196,9 +220,7 @@ impl Portal {
         let body =
             serde_json::to_vec(body).map_err(|error| PortalError::Malformed(error.to_string()))?;
         if body.len() as u64 > MAX_AGENT_BODY_BYTES {
-            return Err(PortalError::Malformed(
-                "the request is larger than the portal takes".into(),
-            ));
+            return Err(PortalError::TooLarge { bytes: body.len() });
         }
         let path = self.address.path(path);
         let url = self.address.url_of_path(&path);

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Line, Poller, backoff::Backoff, portal::PortalError};
+use super::{
+    Line, Poller,
+    backoff::Backoff,
+    portal::{PortalError, Verdict},
+};
 use crate::{
     cli::chain_of,
     socket::{Ack, CallError, OutItem, OutWork, Reply, Request},
@@ -32,6 +36,7 @@ impl Poller {
                                 tracing::warn!(id = item.id, status, why, "the portal refused");
                                 backoff.next(None)
                             }
+                            Ack::Later => backoff.next(None),
                         };
                         let ack = Request::AckReport { id: item.id.clone(), ack };
                         match self.executor.call(&ack) {
@@ -92,11 +97,14 @@ impl Poller {
         };
         match told {
             Ok(next) => Ok(Ack::Taken { next }),
-            Err(error) if error.is_final() => {
-                let PortalError::Answered { status, .. } = &error else { return Err(error) };
-                Ok(Ack::Refused { status: *status, why: chain_of(&error) })
-            }
-            Err(error) => Err(error),
+            Err(error) => match error.verdict() {
+                Verdict::Refused(status) => Ok(Ack::Refused { status, why: chain_of(&error) }),
+                Verdict::Later => {
+                    tracing::warn!(id = item.id, error = %chain_of(&error), "the portal failed");
+                    Ok(Ack::Later)
+                }
+                Verdict::Again => Err(error),
+            },
         }
     }
 }

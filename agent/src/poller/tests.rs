@@ -294,6 +294,13 @@ fn enrolling_is_checked_safe_to_repeat_and_not_done_twice() {
     assert_eq!(enrollment.receipt, receipt);
     assert_eq!(identity::read_portal(&Paths::of(&config).portal).unwrap().url, portal.url);
 
+    // The last file was not written: the same token finishes it, though the portal has used it up.
+    let tries = portal.enrolled.lock().unwrap().len();
+    identity::remove(&Paths::of(&config).portal).unwrap();
+    assert_eq!(run(false).unwrap(), receipt);
+    assert_eq!(portal.enrolled.lock().unwrap().len(), tries);
+    assert_eq!(identity::read_portal(&Paths::of(&config).portal).unwrap().url, portal.url);
+
     let again = run(false).unwrap_err();
     assert!(matches!(again, EnrollError::Already { .. }), "{again}");
     assert_eq!(crate::cli::CliError::from(again).exit, Exit::Refused);
@@ -319,7 +326,7 @@ fn the_poller_polls_signs_and_follows_the_portals_clock() {
         let executor = crate::executor::build::executor(&config).unwrap();
         let listener = crate::socket::Listener::bind(&config.socket, None).unwrap();
         let answerer: Arc<dyn crate::socket::Answerer> = Arc::clone(&executor) as _;
-        let stop = executor.stop_flag();
+        let stop = executor.closed_flag();
         scope.spawn(move || {
             listener.serve(crate::socket::Peers { poller: None }, &answerer, &stop).unwrap();
         });
@@ -339,6 +346,7 @@ fn the_poller_polls_signs_and_follows_the_portals_clock() {
         }
         poller.stop();
         executor.stop();
+        executor.close();
     });
     assert!(portal.errors.lock().unwrap().is_empty(), "{:?}", portal.errors);
     let told = portal.told.lock().unwrap();

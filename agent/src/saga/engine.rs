@@ -84,6 +84,8 @@ pub struct Engine {
     patience: Patience,
     driven: Busy,
     planning: Mutex<()>,
+    /// Never cancelled back: from then on no step is begun and none is run once more.
+    halt: CancelToken,
 }
 
 impl Engine {
@@ -104,7 +106,14 @@ impl Engine {
             patience,
             driven: Busy::default(),
             planning: Mutex::new(()),
+            halt: CancelToken::new(),
         }
+    }
+
+    /// Has every saga stop after the run or the undo of a step that is under way, for good. What is
+    /// left goes on from the journal with another engine.
+    pub fn halt(&self) {
+        self.halt.cancel();
     }
 
     /// The journal.
@@ -193,7 +202,8 @@ impl Engine {
     }
 
     /// Brings a saga to rest, from wherever it stands. `cancel` makes it turn back at any time
-    /// before its point of no return. Nothing when another thread of this engine drives it.
+    /// before its point of no return. Nothing when another thread of this engine drives it, or when
+    /// the engine was halted first.
     ///
     /// # Errors
     /// When the journal does not work; the saga goes on at the next start.
@@ -205,9 +215,14 @@ impl Engine {
     ) -> Result<Option<Rest>, EngineError> {
         let Some(_driving) = self.driven.claim(saga.get()) else { return Ok(None) };
         let saga = Saga::load(&self.journal, saga)?;
-        let mut drive = drive::Drive { engine: self, saga, cancel, observer, last_undo_failure: None };
-        drive.take_up()?;
+        let mut drive = drive::Drive::new(self, saga, cancel, observer);
+        if !self.halt.is_cancelled() {
+            drive.take_up()?;
+        }
         while !drive.saga.status.is_at_rest() {
+            if self.halt.is_cancelled() && !drive.owes_a_run() {
+                return Ok(None);
+            }
             drive.advance()?;
         }
         super::steps::clean_up(&self.host, &drive.saga.plan, drive.saga.id, &drive.saga.status);

@@ -15,15 +15,15 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use super::{FrameError, Reply, Request, read_frame, write_frame};
+use super::{ErrorCode, FrameError, Reply, Request, read_frame, write_frame};
 
 /// Most connections at the same time: the poller's two threads and a few local commands.
 const MAX_CONNECTIONS: usize = 16;
-/// How long a connection may be silent before its question.
-const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a question may take to arrive in full, silence before it included, and an answer to leave.
+const TRANSFER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the accepting thread looks whether it shall stop.
 const ACCEPT_TICK: Duration = Duration::from_millis(200);
 
@@ -176,7 +176,7 @@ impl Listener {
             let (answerer, counted) = (Arc::clone(answerer), Arc::clone(&open));
             open.fetch_add(1, Ordering::SeqCst);
             let spawned = thread::Builder::new().name("socket".into()).spawn(move || {
-                if let Err(error) = converse(&stream, peers, answerer.as_ref()) {
+                if let Err(error) = converse(&stream, peers, answerer.as_ref(), TRANSFER_TIMEOUT) {
                     tracing::warn!(%error, "a connection on the socket was closed");
                 }
                 counted.fetch_sub(1, Ordering::SeqCst);
@@ -208,10 +208,13 @@ impl Drop for Listener {
 }
 
 /// Answers one connection's questions until it closes.
-fn converse(stream: &UnixStream, peers: Peers, answerer: &dyn Answerer) -> Result<(), FrameError> {
+fn converse(
+    stream: &UnixStream,
+    peers: Peers,
+    answerer: &dyn Answerer,
+    limit: Duration,
+) -> Result<(), FrameError> {
     stream.set_nonblocking(false).map_err(FrameError::Io)?;
-    stream.set_read_timeout(Some(QUESTION_TIMEOUT)).map_err(FrameError::Io)?;
-    stream.set_write_timeout(Some(QUESTION_TIMEOUT)).map_err(FrameError::Io)?;
     let uid = rustix::net::sockopt::socket_peercred(stream)
         .map_err(|error| FrameError::Io(error.into()))?
         .uid
@@ -219,13 +222,121 @@ fn converse(stream: &UnixStream, peers: Peers, answerer: &dyn Answerer) -> Resul
     let Some(caller) = peers.judge(uid) else {
         return Err(FrameError::Malformed(format!("user {uid} may not talk to the executor")));
     };
-    let mut stream = stream;
     loop {
-        let request = match read_frame::<Request>(&mut stream) {
+        let request = match read_frame::<Request>(&mut Timed::new(stream, limit)) {
             Ok(request) => request,
             Err(FrameError::Closed) => return Ok(()),
             Err(error) => return Err(error),
         };
-        write_frame(&mut stream, &answerer.answer(caller, request))?;
+        let reply = answerer.answer(caller, request);
+        match write_frame(&mut Timed::new(stream, limit), &reply) {
+            // Nothing was written: say so, or the peer would ask the same for ever.
+            Err(FrameError::Size { bytes }) => {
+                let message = format!("the answer of {bytes} bytes does not fit a frame");
+                let reply = Reply::Error { code: ErrorCode::TooLarge, message };
+                write_frame(&mut Timed::new(stream, limit), &reply)?;
+            }
+            written => written?,
+        }
+    }
+}
+
+/// A stream whose reads and writes must all be over by one point in time: a peer that sends a byte
+/// now and then must not hold a thread for ever.
+struct Timed<'a> {
+    stream: &'a UnixStream,
+    until: Instant,
+}
+
+impl<'a> Timed<'a> {
+    fn new(stream: &'a UnixStream, limit: Duration) -> Self {
+        Self { stream, until: Instant::now() + limit }
+    }
+
+    fn left(&self) -> io::Result<Option<Duration>> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }
+    }
+}
+
+impl io::Read for Timed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(self.left()?)?;
+        self.stream.read(buffer)
+    }
+}
+
+impl io::Write for Timed<'_> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(self.left()?)?;
+        self.stream.write(buffer)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+
+    struct Large;
+    impl Answerer for Large {
+        fn answer(&self, _caller: Caller, _request: Request) -> Reply {
+            let message = "x".repeat(super::super::MAX_FRAME_BYTES);
+            Reply::Error { code: ErrorCode::NotFound, message }
+        }
+    }
+
+    fn talk(
+        peers: Peers,
+        limit: Duration,
+    ) -> (UnixStream, thread::JoinHandle<Result<(), FrameError>>) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        (ours, thread::spawn(move || converse(&theirs, peers, &Large, limit)))
+    }
+
+    #[test]
+    fn a_peer_that_drips_is_dropped_at_one_deadline() {
+        let begun = Instant::now();
+        let (mut ours, served) = talk(Peers { poller: None }, Duration::from_millis(300));
+        // Always a byte before a timeout of single reads would end it.
+        while ours.write_all(&[0]).is_ok() && begun.elapsed() < Duration::from_secs(10) {
+            thread::sleep(Duration::from_millis(100));
+        }
+        assert!(served.join().unwrap().is_err());
+        assert!(begun.elapsed() < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn an_answer_that_does_not_fit_is_told() {
+        let (mut ours, served) = talk(Peers { poller: None }, Duration::from_secs(5));
+        write_frame(&mut ours, &Request::NextReport { wait_ms: 0 }).unwrap();
+        let reply = read_frame::<Reply>(&mut ours).unwrap();
+        assert!(matches!(reply, Reply::Error { code: ErrorCode::TooLarge, .. }));
+        drop(ours);
+        served.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_peer_that_never_reads_is_dropped() {
+        struct Wide;
+        impl Answerer for Wide {
+            fn answer(&self, _caller: Caller, _request: Request) -> Reply {
+                let message = "x".repeat(super::super::MAX_FRAME_BYTES - 200);
+                Reply::Error { code: ErrorCode::NotFound, message }
+            }
+        }
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let served = thread::spawn(move || {
+            converse(&theirs, Peers { poller: None }, &Wide, Duration::from_millis(300))
+        });
+        write_frame(&mut ours, &Request::NextReport { wait_ms: 0 }).unwrap();
+        assert!(served.join().unwrap().is_err());
+        let mut rest = Vec::new();
+        // Whatever had left before, and then the end.
+        assert!(ours.read_to_end(&mut rest).is_ok());
     }
 }

@@ -61,6 +61,8 @@ pub enum Ack {
         /// For events: the next number that it lacks.
         next: Option<u64>,
     },
+    /// It failed over this item; another one may go through.
+    Later,
     /// It will not take it however often it is sent.
     Refused {
         /// The HTTP status.
@@ -107,6 +109,8 @@ pub enum ErrorCode {
     Stopping,
     /// The journal could not be read or written.
     Journal,
+    /// The answer does not fit a frame.
+    TooLarge,
 }
 
 /// How the executor stands.

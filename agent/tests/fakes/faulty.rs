@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use freehold_agent::runner::CancelToken;
 use freehold_agent::saga::context::Context;
@@ -124,7 +124,11 @@ impl Action for Act {
             Some(Fault::KilledAfterItsEffect) if self.once() => panic!("killed"),
             Some(Fault::RunTwice) => {
                 let again = self.really(context);
-                assert_eq!(std::mem::discriminant(&end), std::mem::discriminant(&again), "{again:?}");
+                assert_eq!(
+                    std::mem::discriminant(&end),
+                    std::mem::discriminant(&again),
+                    "{again:?}"
+                );
                 again
             }
             Some(Fault::FailsAfterItsEffect) => RunEnd::Failed(broken()),
@@ -158,7 +162,16 @@ struct App {
 
 impl App {
     fn listen(port: u16) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+        // A program that another thread starts just now holds the former listener for a moment,
+        // between its fork and its exec.
+        let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+        let until = Instant::now() + Duration::from_secs(10);
+        let mut listener = bind();
+        while listener.is_err() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(10));
+            listener = bind();
+        }
+        let listener = listener.unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let thread = std::thread::spawn(move || {
@@ -170,7 +183,8 @@ impl App {
                 let mut request = [0; 2048];
                 let read = stream.read(&mut request).unwrap_or(0);
                 if read > 0 {
-                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
+                    let answer =
+                        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
                     stream.write_all(answer).unwrap_or(());
                 }
             }

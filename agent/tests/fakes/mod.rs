@@ -84,7 +84,10 @@ impl Docker {
         let two: Vec<&str> = words.iter().take(2).map(String::as_str).collect();
         match two[..] {
             ["version", _] => {
-                println!("{}", json!({ "Client": { "Version": "28" }, "Server": { "Version": "28" } }));
+                println!(
+                    "{}",
+                    json!({ "Client": { "Version": "28" }, "Server": { "Version": "28" } })
+                );
             }
             ["info", _] => println!(
                 "{}",
@@ -131,7 +134,10 @@ impl Docker {
         for (name, one) in self.of(&words[0]).iter() {
             let labels = one.pointer(pointer).unwrap();
             if filters.iter().all(|(key, value)| labels[key] == *value) {
-                println!("{}", if words[0] == "container" { one["Id"].as_str().unwrap() } else { name });
+                println!(
+                    "{}",
+                    if words[0] == "container" { one["Id"].as_str().unwrap() } else { name }
+                );
             }
         }
     }

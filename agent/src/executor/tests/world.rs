@@ -4,7 +4,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -53,10 +53,11 @@ pub fn job_id(n: u16) -> JobId {
     id(n)
 }
 
-/// Every step is done at once; runs are counted.
+/// Every step is done at once, unless it is held; runs are counted.
 #[derive(Debug, Default)]
 pub struct Counting {
     pub runs: AtomicU32,
+    pub hold: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -74,6 +75,9 @@ impl Action for Counted {
     }
     fn run(&self, _context: &Context<'_>) -> RunEnd {
         self.0.runs.fetch_add(1, Ordering::SeqCst);
+        while self.0.hold.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
         RunEnd::Done(StepOutput::Nothing)
     }
     fn undo(&self, _context: &Context<'_>, _before: &Before) -> Result<(), Failure> {
@@ -278,6 +282,15 @@ impl World {
         match self.executor.answer(Caller::Operator, request) {
             Reply::Status(view) => *view,
             other => panic!("{other:?}"),
+        }
+    }
+
+    /// Waits for something that other threads bring about.
+    pub fn until(&self, done: impl Fn() -> bool) {
+        let until = Instant::now() + Duration::from_secs(20);
+        while !done() {
+            assert!(Instant::now() < until, "it does not come");
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 

@@ -124,3 +124,17 @@ fn only_what_may_pass_is_tried_again() {
     let failure = Failure::from(ensure_with(&script, &settings).unwrap_err());
     assert_eq!(failure.class, FailureClass::Host);
 }
+
+#[test]
+fn the_web_server_can_read_the_folder_of_challenges_whatever_the_umask() {
+    let base = tempfile::tempdir().unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let (www, challenges) = (base.path().join("www"), base.path().join("www/freehold-acme"));
+    // The test's own umask must stay, so what a strict one would leave is made by hand.
+    ensure_webroot(&challenges).unwrap();
+    assert_eq!((mode(&www), mode(&challenges)), (0o755, 0o755));
+    // What is there belongs to the operator.
+    std::fs::set_permissions(&www, std::fs::Permissions::from_mode(0o711)).unwrap();
+    ensure_webroot(&challenges).unwrap();
+    assert_eq!(mode(&www), 0o711);
+}

@@ -20,10 +20,27 @@ pub(super) struct Drive<'a> {
     pub(super) saga: Saga,
     pub(super) cancel: &'a CancelToken,
     pub(super) observer: &'a dyn Observer,
-    pub(super) last_undo_failure: Option<Failure>,
+    last_undo_failure: Option<Failure>,
+    /// The journal says that a run has started, and it has not.
+    opened: bool,
 }
 
-impl Drive<'_> {
+impl<'a> Drive<'a> {
+    pub(super) const fn new(
+        engine: &'a Engine,
+        saga: Saga,
+        cancel: &'a CancelToken,
+        observer: &'a dyn Observer,
+    ) -> Self {
+        Self { engine, saga, cancel, observer, last_undo_failure: None, opened: false }
+    }
+
+    /// Whether a stop must wait for a run: what the journal calls started would otherwise count as
+    /// tried at the next start.
+    pub(super) const fn owes_a_run(&self) -> bool {
+        self.opened
+    }
+
     fn step(&self, index: usize) -> Step {
         // `next` admits only steps of the plan.
         self.saga.plan.steps[index]
@@ -56,6 +73,7 @@ impl Drive<'_> {
         self.tell(step, EventKind::Resumed, "the agent was stopped and goes on from its journal");
         if open && step < self.saga.plan.steps.len() {
             self.append(Record::Again { step, why: "the agent was stopped".to_owned() })?;
+            self.opened = true;
         }
         Ok(())
     }
@@ -133,11 +151,13 @@ impl Drive<'_> {
             }
         };
         self.append(Record::Started { step, before })?;
+        self.opened = true;
         self.tell(step, EventKind::StepStarted, "");
         Ok(())
     }
 
     fn run_step(&mut self, step: usize, runs: u32) -> Result<(), EngineError> {
+        self.opened = false;
         let last = self.is_final(step);
         let patience = self.engine.patience;
         if runs > patience.runs {
@@ -145,7 +165,7 @@ impl Drive<'_> {
             let failure = Failure::new(
                 FailureClass::Host,
                 format!("{} did not end in {} runs", self.step(step), patience.runs),
-                "look at the agent's log with `journalctl -u freehold-agent-executor`, then queue the job again",
+                "look at the agent's log with `journalctl -u freehold-executor`, then queue the job again",
             );
             return self.give_up(step, failure, last);
         }
@@ -190,9 +210,17 @@ impl Drive<'_> {
         if runs >= self.engine.patience.runs {
             return self.give_up(step, failure, last);
         }
+        if self.engine.halt.is_cancelled() {
+            // The step stays open, and the next start runs it once more.
+            return Ok(());
+        }
         self.tell(step, EventKind::Progress, &format!("{}; trying once more", failure.what));
-        self.append(Record::Again { step, why: failure.what })?;
         self.pause(runs, !last);
+        if self.engine.halt.is_cancelled() {
+            return Ok(());
+        }
+        self.append(Record::Again { step, why: failure.what })?;
+        self.opened = true;
         Ok(())
     }
 
@@ -208,6 +236,7 @@ impl Drive<'_> {
     }
 
     fn undo_step(&mut self, step: usize, tries: u32) -> Result<(), EngineError> {
+        self.opened = false;
         let before = self.saga.before(step);
         // What never started or changes nothing has nothing to undo.
         let Some(before) = before.filter(|_| self.step(step).changes()) else {
@@ -218,13 +247,16 @@ impl Drive<'_> {
                 Failure::new(
                     FailureClass::Host,
                     format!("undoing {} did not end in {tries} tries", self.step(step)),
-                    "look at the agent's log with `journalctl -u freehold-agent-executor`",
+                    "look at the agent's log with `journalctl -u freehold-executor`",
                 )
             });
             return self.strand(step, failure);
         }
         if tries > 0 {
             self.pause(tries, false);
+            if self.engine.halt.is_cancelled() {
+                return Ok(());
+            }
         } else {
             self.tell(step, EventKind::UndoStarted, "");
         }
@@ -245,14 +277,19 @@ impl Drive<'_> {
         Ok(())
     }
 
+    /// Waits before a step or an undo is tried once more; not any longer when the engine is halted
+    /// or, where that still counts, the job is cancelled.
     fn pause(&self, tried: u32, cancellable: bool) {
+        /// How often the second of the two is looked at.
+        const TICK: Duration = Duration::from_millis(100);
         let factor = 1_u32 << tried.saturating_sub(1).min(4);
-        let pause = self.engine.patience.pause.saturating_mul(factor);
-        if cancellable {
-            // The cancellation itself is seen by the next run.
-            let _cancelled = self.cancel.sleep(pause);
-        } else {
-            let _never = CancelToken::new().sleep(pause);
+        let mut left = self.engine.patience.pause.saturating_mul(factor);
+        while !(left.is_zero() || cancellable && self.cancel.is_cancelled()) {
+            let slice = left.min(TICK);
+            if self.engine.halt.sleep(slice) {
+                return;
+            }
+            left -= slice;
         }
     }
 

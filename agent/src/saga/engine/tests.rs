@@ -32,9 +32,10 @@ enum Fault {
     UndoFailsOnce,
     UndoFailsAlways,
     KilledInUndo,
+    KilledInUndoAlways,
 }
 
-const FAULTS: [Fault; 12] = [
+const FAULTS: [Fault; 13] = [
     Fault::None,
     Fault::LookFails,
     Fault::Fails,
@@ -47,6 +48,7 @@ const FAULTS: [Fault; 12] = [
     Fault::UndoFailsOnce,
     Fault::UndoFailsAlways,
     Fault::KilledInUndo,
+    Fault::KilledInUndoAlways,
 ];
 
 /// A host of which a step is either done (with the number of its effective runs) or not.
@@ -156,7 +158,9 @@ impl Action for Act {
             return Err(broken());
         }
         world.done.lock().unwrap().insert(self.step, false);
-        if self.faulty(Fault::KilledInUndo) && world.first() {
+        if self.faulty(Fault::KilledInUndo) && world.first()
+            || self.faulty(Fault::KilledInUndoAlways)
+        {
             panic!("killed");
         }
         Ok(())
@@ -231,7 +235,10 @@ fn every_step_and_every_fault_comes_to_rest() {
         for fault in FAULTS {
             let of_undo = matches!(
                 fault,
-                Fault::UndoFailsOnce | Fault::UndoFailsAlways | Fault::KilledInUndo
+                Fault::UndoFailsOnce
+                    | Fault::UndoFailsAlways
+                    | Fault::KilledInUndo
+                    | Fault::KilledInUndoAlways
             );
             let trigger = of_undo.then(|| plan.steps[no_return - 1]);
             if of_undo && (index >= no_return || !step.changes()) {
@@ -253,7 +260,7 @@ fn every_step_and_every_fault_comes_to_rest() {
                 | Fault::KilledAfterRun => Outcome::Succeeded,
                 Fault::CancelWhileRunning if last => Outcome::Succeeded,
                 Fault::CancelWhileRunning => Outcome::Cancelled,
-                Fault::UndoFailsAlways => Outcome::Stuck,
+                Fault::UndoFailsAlways | Fault::KilledInUndoAlways => Outcome::Stuck,
                 Fault::Fails | Fault::UnclearAlways | Fault::KilledAlways if last => Outcome::Stuck,
                 Fault::LookFails if index <= 1 => Outcome::Failed,
                 _ if index == 0 => Outcome::Failed,
@@ -344,4 +351,69 @@ fn one_thread_drives_a_saga() {
         assert_eq!(engine.run(saga, &never, &Deaf).unwrap(), None);
         assert_eq!(slow.join().unwrap().unwrap().outcome, Outcome::Succeeded);
     });
+}
+
+#[test]
+fn a_halted_engine_stops_between_two_steps_and_the_next_one_goes_on() {
+    let bench = Bench::new();
+    let steps = plan_of(1, 1).steps;
+    let world = World::new(steps[1], Fault::CancelWhileRunning, None);
+    let saga = bench.begin();
+    let engine = bench.engine(&world);
+    let never = CancelToken::new();
+    std::thread::scope(|scope| {
+        let slow = scope.spawn(|| engine.run(saga, &never, &Deaf).unwrap());
+        while world.hits.load(Ordering::SeqCst) == 0 {
+            std::thread::yield_now();
+        }
+        engine.halt();
+        assert_eq!(slow.join().unwrap(), None);
+    });
+    // The step that ran is done, the next one has not started.
+    let records = bench.journal.saga(saga).unwrap().records;
+    assert!(matches!(records.last(), Some((_, Record::Done { step: 1, .. }))), "{records:?}");
+    // Not even a look; and nothing counts as tried.
+    assert_eq!(engine.run(saga, &never, &Deaf).unwrap(), None);
+    assert_eq!(bench.journal.saga(saga).unwrap().records.len(), records.len());
+    let rest = bench.engine(&world).run(saga, &never, &Deaf).unwrap().unwrap();
+    assert_eq!(rest.outcome, Outcome::Succeeded);
+    let records = bench.journal.saga(saga).unwrap().records;
+    assert!(!records.iter().any(|(_, record)| matches!(record, Record::Again { .. })));
+}
+
+#[test]
+fn a_halted_engine_neither_tries_again_nor_goes_on_undoing() {
+    let bench = Bench::new();
+    let steps = plan_of(1, 1).steps;
+    let patience = Patience { pause: Duration::from_secs(60), ..QUICK };
+    // Unclear, and halted in the pause before the second run; then the same in the pause of an undo.
+    for (fault, trigger) in [(Fault::UnclearOnce, None), (Fault::UndoFailsOnce, Some(steps[2]))] {
+        let bench = &bench;
+        let world = World::new(steps[1], fault, trigger);
+        let saga = if trigger.is_none() {
+            bench.begin()
+        } else {
+            let begun = bench.journal.begin_saga(&plan_of(2, 2), bench.clock.now()).unwrap();
+            let Begun::New(saga) = begun else { panic!("{begun:?}") };
+            saga
+        };
+        let host = Arc::new(Host::for_tests(Box::new(Script::new())));
+        let (journal, clock) = (bench.journal.clone(), bench.clock.clone());
+        let engine = Engine::new(journal, host, world.clone(), clock, patience);
+        let never = CancelToken::new();
+        let begun = std::time::Instant::now();
+        std::thread::scope(|scope| {
+            let slow = scope.spawn(|| engine.run(saga, &never, &Deaf).unwrap());
+            while world.hits.load(Ordering::SeqCst) == 0 {
+                std::thread::yield_now();
+            }
+            std::thread::sleep(Duration::from_millis(50));
+            engine.halt();
+            assert_eq!(slow.join().unwrap(), None);
+        });
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        let rest = bench.to_rest(saga, &world);
+        let expected = if trigger.is_none() { Outcome::Succeeded } else { Outcome::RolledBack };
+        assert_eq!(rest.outcome, expected, "{fault:?}");
+    }
 }

@@ -9,6 +9,7 @@ use freehold_protocol::secret::Secret;
 
 use super::{bug, decided, deploy, stack};
 use crate::host::compose::{self, ComposeError};
+use crate::host::docker;
 use crate::host::files::Folder;
 use crate::runner::{CommandError, Stdin};
 use crate::saga::Action;
@@ -38,8 +39,8 @@ impl Action for Migrate {
 
     /// A changed schema goes with the volumes of a first deploy. After a redeploy it stays: only the
     /// product knows the way back, and its previous release must cope with it.
-    fn undo(&self, _context: &Context<'_>, _before: &Before) -> Result<(), Failure> {
-        Ok(())
+    fn undo(&self, context: &Context<'_>, _before: &Before) -> Result<(), Failure> {
+        end_left_over(context, deploy(context)?.blueprint.freehold.hooks.migrate.as_ref())
     }
 
     fn deadline(&self, context: &Context<'_>) -> Duration {
@@ -61,8 +62,8 @@ impl Action for Onboard {
     }
 
     /// The account goes with the volumes of a first deploy; after a redeploy it stays, unused.
-    fn undo(&self, _context: &Context<'_>, _before: &Before) -> Result<(), Failure> {
-        Ok(())
+    fn undo(&self, context: &Context<'_>, _before: &Before) -> Result<(), Failure> {
+        end_left_over(context, deploy(context)?.blueprint.freehold.hooks.onboard.as_ref())
     }
 
     fn deadline(&self, context: &Context<'_>) -> Duration {
@@ -114,6 +115,18 @@ fn limit(hook: Option<&Hook>) -> Duration {
     hook.map_or(SLACK, |hook| Duration::from_secs(hook.timeout_seconds.into()) + SLACK)
 }
 
+/// Removes the containers that an earlier run of a hook left behind. A container outlives the client
+/// that started it: one of before a stop or a timeout may still be at work, and two migrations at
+/// the same time are nothing that a product expects.
+fn end_left_over(context: &Context<'_>, hook: Option<&Hook>) -> Result<(), Failure> {
+    let Some(hook) = hook.filter(|hook| hook.mode == HookMode::Run) else { return Ok(()) };
+    let (project, tenant) = (stack::project(context)?, deploy(context)?.tenant);
+    let service = hook.service.as_str();
+    Ok(context.with_commands(&[], |commands| {
+        docker::remove_one_offs(commands, &project, tenant, service)
+    })?)
+}
+
 fn run_hook(
     context: &Context<'_>,
     name: &str,
@@ -121,6 +134,7 @@ fn run_hook(
     input: Stdin,
     secrets: &[Secret],
 ) -> Result<(), Failure> {
+    end_left_over(context, Some(hook))?;
     let stack = stack::stack(context)?;
     let service = &hook.service;
     let words: Vec<String> = hook.command.iter().map(ToString::to_string).collect();
