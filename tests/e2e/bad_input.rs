@@ -77,44 +77,40 @@ fn fields_of_a_tenant_are_refused_by_name() {
 fn dangerous_blueprints_are_refused_with_their_line() {
     let world = World::start_with("bad-blueprint", Setup { no_host: true, ..Setup::default() });
     let at = "    command: [\"backend\"]";
-    for (change, word) in [
-        (format!("{at}\n    privileged: true"), "privileged"),
-        (
-            format!("{at}\n    volumes: [\"/var/run/docker.sock:/var/run/docker.sock\"]"),
-            "docker.sock",
-        ),
-        (format!("{at}\n    volumes: [\"/etc:/host-etc\"]"), "/etc"),
-        (format!("{at}\n    volumes: [\"./data:/data\"]"), "./data"),
-        (format!("{at}\n    network_mode: host"), "network_mode"),
-        (format!("{at}\n    pid: host"), "pid"),
-        (format!("{at}\n    cap_add: [SYS_ADMIN]"), "cap_add"),
-        (format!("{at}\n    devices: [/dev/sda]"), "devices"),
-        (format!("{at}\n    ports: [\"0.0.0.0:22:22\"]"), "ports"),
-        (format!("{at}\n    security_opt: [seccomp=unconfined]"), "security_opt"),
-        (format!("{at}\n    frobnicate: yes"), "frobnicate"),
+    // What is put in, and the key that the refusal must name.
+    for (bad, key) in [
+        ("privileged: true", "privileged"),
+        ("volumes: [\"/var/run/docker.sock:/var/run/docker.sock\"]", "volumes[0]"),
+        ("volumes: [\"/etc:/host-etc\"]", "volumes[0]"),
+        ("volumes: [\"./data:/data\"]", "volumes[0]"),
+        ("network_mode: host", "network_mode"),
+        ("pid: host", "pid"),
+        ("cap_add: [SYS_ADMIN]", "cap_add"),
+        ("devices: [/dev/sda]", "devices"),
+        ("ports: [\"0.0.0.0:22:22\"]", "ports"),
+        ("security_opt: [seccomp=unconfined]", "security_opt"),
+        ("frobnicate: yes", "frobnicate"),
     ] {
-        let source = blueprint(&[(at, &change)]);
+        let source = blueprint(&[(at, &format!("{at}\n    {bad}"))]);
         let reply = world.api().call("POST", "/blueprints", Some(&json!({ "source": source })));
         let problem = reply.problem(422);
-        let text = format!("{:?}", problem.errors);
-        assert!(text.contains(word), "{word}: {problem:#?}");
-        let pointer = &problem.errors[0].pointer;
-        let line: usize = pointer
-            .split(':')
-            .next()
-            .unwrap()
-            .parse()
-            .unwrap_or_else(|_| panic!("{word}: {pointer}"));
-        let wanted = source.lines().position(|line| line.contains(word)).unwrap() + 1;
-        assert_eq!(line, wanted, "{word}: {problem:#?}");
+        let [error] = problem.errors.as_slice() else { panic!("{bad}: {problem:#?}") };
+        // The field, and after the reason the remedy, a sentence of its own.
+        assert!(error.detail.contains(&format!("services.backend.{key}")), "{bad}: {error:?}");
+        let remedy = error.detail.split_once(". ").map_or("", |(_, remedy)| remedy);
+        assert!(remedy.len() > 6 && remedy.ends_with('.'), "{bad}: {error:?}");
+        let line = error.pointer.split(':').next().and_then(|line| line.parse::<usize>().ok());
+        let line = line.unwrap_or_else(|| panic!("{bad}: {error:?}"));
+        let wanted = source.lines().position(|line| line.contains(bad)).unwrap() + 1;
+        assert_eq!(line, wanted, "{bad}: {problem:#?}");
 
         // The command line refuses the same before anything is sent, with the same place.
         let file = world.scratch().path().join("bad.yaml");
         std::fs::write(&file, &source).unwrap();
         let outcome = world.cli(["blueprint", "push", file.to_str().unwrap()]);
-        assert!(!outcome.success(), "{word}: {outcome}");
+        assert!(!outcome.success(), "{bad}: {outcome}");
         let said = outcome.stdout.clone() + &outcome.stderr;
-        assert!(said.contains(&format!("{line}:")) && said.contains(word), "{word}: {outcome}");
+        assert!(said.contains(&format!("{line}:")) && said.contains(key), "{bad}: {outcome}");
     }
     assert_eq!(world.api().get("/blueprints")["items"], json!([]));
 }

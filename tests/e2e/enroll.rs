@@ -12,21 +12,30 @@ fn tokens_work_once_and_bad_ones_say_what_to_do() {
     let body = json!({ "name": HOST });
     world.api().call("POST", "/hosts", Some(&body)).expect(201);
     let expired = world.enrollment_token(None);
-    let good = world.enrollment_token(None);
 
     for (token, code, text) in
-        [("", 2, "token"), ("hello", 2, "token"), (&good[..good.len() - 8], 2, "token")]
+        [("", 2, "token"), ("hello", 2, "token"), (&expired[..expired.len() - 8], 2, "token")]
     {
         let outcome = world.agent_ref().enroll(token, &[]);
         assert_eq!(outcome.code, Some(code), "{token:?}: {outcome}");
         assert!(outcome.stderr.contains(text) && outcome.stderr.contains("hint"), "{outcome}");
     }
 
-    expire(&world, &expired);
+    expire(&world);
     let outcome = world.agent_ref().enroll(&expired, &[]);
     assert_eq!(outcome.code, Some(5), "{outcome}");
     assert!(outcome.stderr.contains("expired"), "{outcome}");
     assert!(outcome.stderr.contains("freehold host token"), "{outcome}");
+
+    // A new token takes back the one before.
+    let replaced = world.enrollment_token(None);
+    let good = world.enrollment_token(None);
+    let outcome = world.agent_ref().enroll(&replaced, &[]);
+    assert_eq!(outcome.code, Some(5), "{outcome}");
+    assert!(
+        outcome.stderr.contains("taken back") && outcome.stderr.contains("freehold host token"),
+        "{outcome}"
+    );
 
     world.agent_ref().enroll(&good, &[]).ok();
     let outcome = world.agent_ref().enroll(&good, &[]);
@@ -47,16 +56,12 @@ fn tokens_work_once_and_bad_ones_say_what_to_do() {
     });
 }
 
-/// Moves the token's end into the past; a token lives for a minute at least.
-fn expire(world: &World, token: &str) {
-    let listed = rusqlite::Connection::open(world.portal_ref().database()).unwrap();
-    let changed = listed
-        .execute(
-            "UPDATE enrollments SET expires_at = created_at - 1 WHERE id = (SELECT min(id) FROM enrollments)",
-            [],
-        )
-        .unwrap();
-    assert_eq!(changed, 1, "{}", token.len());
+/// Moves the end of the only token into the past: a token lives for a minute at least.
+fn expire(world: &World) {
+    let database = rusqlite::Connection::open(world.portal_ref().database()).unwrap();
+    let changed =
+        database.execute("UPDATE enrollments SET expires_at = created_at - 1", []).unwrap();
+    assert_eq!(changed, 1);
 }
 
 #[test]
@@ -100,8 +105,10 @@ fn an_agent_cannot_be_another_one() {
 fn a_clock_that_is_off_by_a_day_works_and_is_told() {
     for (offset, word) in [("-1d", "behind"), ("+1d", "ahead")] {
         let wrapper = ["faketime", "-f", offset].map(str::to_owned).to_vec();
-        let world =
-            World::start_with("clock", Setup { agent_wrapper: wrapper, ..Setup::default() });
+        // The time since the start of the machine is true on such a host too.
+        let agent_env = vec![("DONT_FAKE_MONOTONIC".to_owned(), "1".to_owned())];
+        let setup = Setup { agent_wrapper: wrapper, agent_env, ..Setup::default() };
+        let world = World::start_with("clock", setup);
         let release = world.push(&blueprint(&[]));
         let tenant = world.tenant("acme");
         world.create(&tenant, release);

@@ -23,8 +23,39 @@ pub fn free() -> u16 {
     panic!("no free port from {FIRST} on: are programs of earlier tests still running?");
 }
 
+/// A range of TCP ports that one test of the whole machine has for itself.
+#[derive(Debug)]
+pub struct Range {
+    /// Held until the range is dropped: the claim is its UDP port of the first number, which needs
+    /// no file and ends with the process. The TCP ports themselves stay free.
+    claim: UdpSocket,
+}
+
+impl Range {
+    /// Its first port.
+    pub fn first(&self) -> u16 {
+        self.claim.local_addr().expect("a bound socket has an address").port()
+    }
+}
+
+/// Claims one of `ranges` ranges of `size` ports each, the first of them at `first`.
+pub fn claim(first: u16, size: u16, ranges: u16) -> Range {
+    let found = (0..ranges)
+        .map(|number| first + number * size)
+        .find_map(|first| UdpSocket::bind((Ipv4Addr::LOCALHOST, first)).ok());
+    let claim = found.unwrap_or_else(|| panic!("all {ranges} ranges of ports are in use"));
+    Range { claim }
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_range_is_claimed_once_at_a_time() {
+        let first = super::claim(9_000, 10, 5);
+        let second = super::claim(9_000, 10, 5);
+        assert_ne!(first.first(), second.first());
+    }
+
     #[test]
     fn no_port_is_given_twice() {
         let mut ports: Vec<u16> = (0..50).map(|_| super::free()).collect();

@@ -23,7 +23,7 @@ pub use programs::{Outcome, agent_program, portal_program, run};
 pub use snapshot::Snapshot;
 pub use tenant::{Tenant, blueprint};
 
-use crate::{acme::Acme, nginx::Nginx, scratch::Scratch};
+use crate::{acme::Acme, nginx::Nginx, ports, scratch::Scratch};
 
 /// The name of a world's host.
 pub const HOST: &str = "vps-1";
@@ -31,8 +31,8 @@ pub const HOST: &str = "vps-1";
 const PORTS: u16 = 20;
 /// The first of all: below those of `crate::ports`, above those that blueprints name.
 const FIRST_PORT: u16 = 10_000;
-/// Worlds that one test process may make.
-const WORLDS: u16 = 100;
+/// Worlds that all test processes of the machine may have at one time.
+const WORLDS: u16 = 400;
 
 /// What a test may want to be different.
 #[derive(Debug, Clone, Default)]
@@ -62,7 +62,7 @@ pub struct World {
     /// The web server.
     pub nginx: Nginx,
     tag: String,
-    ports: (u16, u16),
+    ports: ports::Range,
     scratch: Scratch,
 }
 
@@ -76,13 +76,10 @@ impl World {
     pub fn start_with(name: &str, setup: Setup) -> Self {
         static COUNT: AtomicU16 = AtomicU16::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        assert!(number < WORLDS, "more than {WORLDS} worlds in one test process");
         // Letters and digits only: it is part of a tenant's short name.
         let tag = format!("w{:x}x{number:x}", std::process::id());
-        // Two test processes begin at different places.
-        let slot = (u16::try_from(std::process::id() % 5).expect("below 5") * WORLDS + number)
-            % (5 * WORLDS);
-        let first = FIRST_PORT + slot * PORTS;
+        let claim = ports::claim(FIRST_PORT, PORTS, WORLDS);
+        let first = claim.first();
 
         programs::check();
         let scratch = Scratch::new(name);
@@ -90,7 +87,7 @@ impl World {
         let acme = Acme::start(&scratch, nginx.http_port());
         let portal = Portal::start(&scratch, &setup.portal);
         let agent = Agent::prepare(&scratch, &nginx, &acme, first, &setup);
-        let mut world = Self { agent, portal, acme, nginx, tag, ports: (first, PORTS), scratch };
+        let mut world = Self { agent, portal, acme, nginx, tag, ports: claim, scratch };
         if !setup.no_host {
             world.enroll();
             world.agent.start();
@@ -148,7 +145,7 @@ impl World {
 
     /// First port and number of ports that this world's host may give to tenants.
     pub fn port_range(&self) -> (u16, u16) {
-        self.ports
+        (self.ports.first(), PORTS)
     }
 
     /// The world's folder.

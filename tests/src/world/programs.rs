@@ -94,6 +94,7 @@ pub(super) fn check() {
         ("certbot", "/usr/bin/certbot"),
         ("pebble", "/usr/bin/pebble"),
         ("docker", "/usr/bin/docker"),
+        ("faketime", "/usr/bin/faketime"),
     ] {
         assert!(
             Path::new(place).exists() || on_path(program),
