@@ -38,18 +38,44 @@ pub struct Limits {
     pub deadline: Duration,
     /// Bytes kept of each output stream: the head and the tail; the middle is counted, not kept.
     pub output_bytes: usize,
+    /// Whether its lines are told to people while it runs.
+    pub lines: Lines,
+}
+
+/// What becomes of the lines that a command prints, besides being kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lines {
+    /// They are progress: people see them while the command runs.
+    Told,
+    /// They are an answer to a question of ours, which nobody else wants to read.
+    Kept,
 }
 
 impl Limits {
     /// A question that is answered at once, such as `docker inspect`.
-    pub const QUERY: Self = Self { deadline: Duration::from_secs(60), output_bytes: 8 << 20 };
+    pub const QUERY: Self = Self {
+        deadline: Duration::from_secs(60),
+        output_bytes: 8 << 20,
+        lines: Lines::Kept,
+    };
     /// A local change, such as a reload.
-    pub const CHANGE: Self = Self { deadline: Duration::from_secs(120), output_bytes: 256 << 10 };
+    pub const CHANGE: Self = Self {
+        deadline: Duration::from_secs(120),
+        output_bytes: 256 << 10,
+        lines: Lines::Kept,
+    };
 
     /// A command that may take as long as the caller says, with an ordinary amount of output.
     #[must_use]
     pub const fn within(deadline: Duration) -> Self {
-        Self { deadline, output_bytes: 256 << 10 }
+        Self { deadline, output_bytes: 256 << 10, lines: Lines::Told }
+    }
+
+    /// The same for a question.
+    #[must_use]
+    pub const fn kept(mut self) -> Self {
+        self.lines = Lines::Kept;
+        self
     }
 }
 
@@ -105,7 +131,11 @@ impl<'a> Commands<'a> {
     /// # Errors
     /// As [`Runner::run`].
     pub fn run(&self, argv: &Argv, limits: Limits) -> Result<Output, CommandError> {
-        self.runner.run(argv, limits, self.watch)
+        let watch = match limits.lines {
+            Lines::Told => self.watch,
+            Lines::Kept => Watch { on_line: &|_, _| (), ..self.watch },
+        };
+        self.runner.run(argv, limits, watch)
     }
 
     /// The same runner that keeps other secrets out of its output.

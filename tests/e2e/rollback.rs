@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 const BACKEND: &str = "freehold-sample/backend:1";
-const BACKEND_HEALTH: &str = "\"http://127.0.0.1:3000/api/health\"]\n      interval: 2s\n      timeout: 5s\n      retries: 30";
+const BACKEND_HEALTH: &str = "\"http://127.0.0.1:3000/api/health\"]\n      interval: 1s\n      timeout: 5s\n      retries: 30";
 /// The engine gives up sooner on a backend that will never be healthy.
 const IMPATIENT: (&str, &str) = (
     BACKEND_HEALTH,
@@ -63,7 +63,6 @@ fn a_bad_first_release_leaves_nothing() {
         let job = fails(&world, &tenant, bad, &before);
         let failed = job.steps.iter().find(|step| step.state == "failed" || step.state == "undone");
         assert!(failed.is_some(), "{name}: {:#?}", job.steps);
-        assert_eq!(job.step, job.step, "{name}");
         let reached = job.steps.last().map(|step| step.step.as_str());
         assert_eq!(reached, Some(step), "{name}: {:#?}", job.steps);
         let class = job.failure.unwrap().class;
@@ -127,7 +126,6 @@ fn strangers_on_every_port_are_left_alone() {
         .map(|port| TcpListener::bind(("127.0.0.1", port)).unwrap())
         .collect();
     let job = fails(&world, &tenant, release, &before);
-    assert_eq!(job.state, "failed", "no port was free, so nothing was done");
     let failure = job.failure.unwrap();
     assert!(failure.what.contains("backend"), "{failure:#?}");
     drop(strangers);
@@ -172,6 +170,9 @@ fn a_broken_web_server_is_not_made_worse() {
     std::fs::remove_file(&stranger).unwrap();
 
     // Good until our site comes: the names' table is too small for it.
+    let mut tenant = world.tenant("bolt");
+    tenant.domain = format!("{}.{}", "a".repeat(60), tenant.domain);
+    world.create(&tenant, release);
     let conf = world.scratch().path().join("nginx/nginx.conf");
     let good = std::fs::read_to_string(&conf).unwrap();
     let small =

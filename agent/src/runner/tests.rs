@@ -28,7 +28,7 @@ impl Bench {
     }
 
     fn run(&self, script: &str, deadline: Duration) -> Result<Output, CommandError> {
-        self.run_argv(&bash(script), Limits { deadline, output_bytes: 1000 })
+        self.run_argv(&bash(script), Limits { deadline, output_bytes: 1000, lines: Lines::Told })
     }
 
     fn run_argv(&self, argv: &Argv, limits: Limits) -> Result<Output, CommandError> {

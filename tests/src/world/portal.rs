@@ -26,7 +26,8 @@ impl Portal {
         let folder = scratch.folder("portal");
         let port = ports::free();
         let mut text = format!(
-            "listen = \"127.0.0.1:{port}\"\ndata_dir = \"{}\"\n",
+            // One attempt: a test wants to see how it ends.
+            "listen = \"127.0.0.1:{port}\"\ndata_dir = \"{}\"\nmax_attempts = 1\n",
             folder.join("data").display()
         );
         for line in lines {
