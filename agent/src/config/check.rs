@@ -43,7 +43,7 @@ pub(super) fn check(config: &Config) -> Result<(), String> {
     within("portal.request_timeout_secs", config.portal.request_timeout_secs, 5, 300)?;
     within("portal.max_backoff_secs", config.portal.max_backoff_secs, 5, 3600)?;
     within("thresholds.memory_percent", config.thresholds.memory_percent, 1, 100)?;
-    within("thresholds.cpu_percent", config.thresholds.cpu_percent, 1, 1000)?;
+    within("thresholds.cpu_percent", config.thresholds.cpu_percent, 1, 100_000)?;
     within("thresholds.disk_percent", config.thresholds.disk_percent, 1, 100)?;
     within("inventory.interval_secs", config.inventory.interval_secs, 10, 86_400)?;
     if config.nginx.http_port == 0 || config.nginx.https_port == 0 {
