@@ -15,7 +15,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::http::server;
+use crate::{app::queue_job::JobRules, http::server};
 
 /// Where the file is unless `--config` says otherwise. Only there may it be missing.
 pub const DEFAULT_PATH: &str = "/etc/freehold/portal.toml";
@@ -192,6 +192,15 @@ impl Config {
         url.split_once("://").map_or(url.as_str(), |(_, authority)| authority).to_owned()
     }
 
+    /// How jobs are queued.
+    #[must_use]
+    pub fn job_rules(&self) -> JobRules {
+        JobRules {
+            max_attempts: self.max_attempts,
+            expiry_secs: i64::from(self.job_expiry_minutes) * 60,
+        }
+    }
+
     /// What the HTTP layer needs.
     #[must_use]
     pub fn server(&self) -> server::Config {
@@ -225,7 +234,7 @@ impl Config {
             ));
         }
         let with_certificate = !self.tls_certificate.as_os_str().is_empty();
-        if with_certificate != !self.tls_key.as_os_str().is_empty() {
+        if with_certificate == self.tls_key.as_os_str().is_empty() {
             return Err("tls_certificate and tls_key: give both or none".into());
         }
         if !with_certificate && !self.listen.ip().is_loopback() {

@@ -145,5 +145,5 @@ pub fn ready(portal: &Portal) -> Result<(), AppError> {
         return Err(db::storage_failed());
     }
     // A write, not a read: a full disk lets reads through.
-    portal.db.write(|tx| db::meta::touch(tx))
+    portal.db.write(db::meta::touch)
 }

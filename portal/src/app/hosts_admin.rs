@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     check_generation,
-    queue_job::QueueJob,
+    queue_job::{JobRules, QueueJob},
     tenant_input::{Fields, given},
 };
 use crate::{
@@ -339,6 +339,8 @@ pub struct Probe {
     pub name: HostName,
     /// Who asks.
     pub actor: String,
+    /// How the job is queued.
+    pub rules: JobRules,
 }
 
 impl Probe {
@@ -358,7 +360,8 @@ impl Probe {
                 host.name
             )));
         }
-        QueueJob { host: host.id, work: Work::ProbeHost(ProbeHost {}), actor: self.actor }.apply(tx)
+        let work = Work::ProbeHost(ProbeHost {});
+        QueueJob { host: host.id, work, actor: self.actor, rules: self.rules }.apply(tx)
     }
 }
 

@@ -6,7 +6,7 @@ use freehold_protocol::{
 };
 use serde_json::json;
 
-use super::queue_job::MAX_ATTEMPTS;
+use super::queue_job::JobRules;
 use crate::{
     api::jobs::MAX_REASON_BYTES,
     db::{
@@ -138,6 +138,8 @@ pub struct RetryJob {
     pub id: JobId,
     /// Who asks.
     pub actor: String,
+    /// How the job is queued.
+    pub rules: JobRules,
 }
 
 impl RetryJob {
@@ -179,7 +181,8 @@ impl RetryJob {
                 .advice(format!("queue a new one: `freehold tenant deploy {}`", tenant.slug)));
             }
         }
-        let max_attempts = job.attempt.saturating_add(MAX_ATTEMPTS);
+        let max_attempts = job.attempt.saturating_add(self.rules.max_attempts);
+        let job = JobRow { expiry_secs: self.rules.expiry_secs, ..job };
         jobs::next_attempt(tx, &job, tx.now(), max_attempts, None)?;
         move_tenant(tx, &job, JobState::Queued)?;
         wake(tx, &job)?;

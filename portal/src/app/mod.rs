@@ -17,6 +17,7 @@ pub mod rotate_key;
 mod settle;
 pub mod tenant_credentials;
 pub mod tenant_input;
+pub mod tenant_work;
 pub mod tenants;
 pub mod tokens;
 

@@ -2,7 +2,7 @@
 
 use freehold_protocol::{
     ids::{HostId, JobId},
-    job::{DEFAULT_EXPIRY_SECS, JobKind, Work},
+    job::{JobKind, Work},
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -16,8 +16,14 @@ use crate::{
     error::AppError,
 };
 
-/// Attempts that a job gets by itself when a later one may help.
-pub const MAX_ATTEMPTS: u32 = 3;
+/// What the configuration says of every job that is queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JobRules {
+    /// Attempts that a job gets by itself when a later one may help.
+    pub max_attempts: u32,
+    /// How long each attempt may wait for the host, in seconds.
+    pub expiry_secs: i64,
+}
 
 /// How long a job of a kind may run, in seconds.
 #[must_use]
@@ -39,6 +45,8 @@ pub struct QueueJob {
     pub work: Work,
     /// Who asks.
     pub actor: String,
+    /// See [`JobRules`].
+    pub rules: JobRules,
 }
 
 impl QueueJob {
@@ -57,8 +65,8 @@ impl QueueJob {
                 host_id: host.id,
                 work: &self.work,
                 actor: &self.actor,
-                max_attempts: MAX_ATTEMPTS,
-                expiry_secs: DEFAULT_EXPIRY_SECS,
+                max_attempts: self.rules.max_attempts,
+                expiry_secs: self.rules.expiry_secs,
                 timeout_secs: timeout_secs(kind),
             },
         )?;

@@ -3,6 +3,8 @@
 //! A command file holds its arguments, whose doc comments are the help, and one `run`. Commands
 //! print through [`context::Ctx`] and fail with [`error::CliError`]; nothing else prints.
 
+#![expect(clippy::result_large_err, reason = "an error is made once, to be printed at the end")]
+
 mod audit;
 mod blueprint;
 mod completions;

@@ -132,31 +132,6 @@ pub fn append(tx: &Tx<'_>, entry: &Entry<'_>) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Rows with numbers below `before`, newest first, at most `limit`; of one object when given.
-///
-/// # Errors
-/// When the database fails.
-pub fn page(
-    read: &Read<'_>,
-    object: Option<(&str, &str)>,
-    before: Option<u64>,
-    limit: usize,
-) -> Result<Vec<AuditRow>, AppError> {
-    let (kind, id) = object.unzip();
-    let rows = read
-        .sql()
-        .prepare_cached(
-            "SELECT * FROM audit WHERE n < ?1 AND (?2 IS NULL OR (object_kind = ?2 AND object_id = ?3))
-             ORDER BY n DESC LIMIT ?4",
-        )?
-        .query_map(
-            params![before.unwrap_or(i64::MAX as u64), kind, id, limit],
-            AuditRow::from_row,
-        )?
-        .collect::<Result<_, _>>()?;
-    Ok(rows)
-}
-
 /// Rows with numbers above `after`, oldest first, at most `limit`.
 ///
 /// # Errors

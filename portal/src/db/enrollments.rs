@@ -92,21 +92,6 @@ pub fn find(read: &Read<'_>, id: TokenId) -> Result<Option<EnrollmentRow>, AppEr
         .optional()?)
 }
 
-/// The newest token of a host.
-///
-/// # Errors
-/// When the database fails.
-pub fn newest_of(read: &Read<'_>, host: HostId) -> Result<Option<EnrollmentRow>, AppError> {
-    Ok(read
-        .sql()
-        .query_row(
-            "SELECT * FROM enrollments WHERE host_id = ?1 ORDER BY created_at DESC, id DESC LIMIT 1",
-            [host.to_string()],
-            EnrollmentRow::from_row,
-        )
-        .optional()?)
-}
-
 /// Uses a token up: exactly one caller gets through.
 ///
 /// # Errors

@@ -1,54 +1,28 @@
 //! Events and reports of jobs.
 
-use std::str::FromStr as _;
-
 use freehold_protocol::{
     dsse::Envelope,
     ids::{AgentId, JobId, Sha256Digest},
     report::{Event, EventKind, Outcome},
     time::Timestamp,
 };
-use rusqlite::{Row, params, types::FromSqlError};
+use rusqlite::params;
 
 use super::{Read, Tx, codec};
 use crate::error::AppError;
 
 /// Longest message that is kept, in bytes.
 const MAX_MESSAGE_BYTES: usize = 4096;
+/// Longest name of a step that is kept, in bytes. Names that we know are a third of it.
+pub(super) const MAX_STEP_BYTES: usize = 64;
 
-/// An event as it is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EventRow {
-    /// The attempt.
-    pub attempt: u32,
-    /// The event.
-    pub event: Event,
-    /// When the portal got it.
-    pub received_at: Timestamp,
+/// The beginning of a text that an agent sent: what it sends must not fill the disk.
+pub(super) fn clipped(text: &str, max_bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(max_bytes)]
 }
 
 fn kind_text(kind: EventKind) -> Result<String, AppError> {
     Ok(codec::to_json(&kind)?.trim_matches('"').to_owned())
-}
-
-impl EventRow {
-    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let what: String = row.get("what")?;
-        let what = serde_json::Value::from_str(&format!("\"{what}\""))
-            .and_then(serde_json::from_value)
-            .map_err(|error| FromSqlError::Other(Box::new(error)))?;
-        Ok(Self {
-            attempt: row.get("attempt")?,
-            event: Event {
-                n: row.get("n")?,
-                at: codec::time(row, "at")?,
-                step: row.get("step")?,
-                what,
-                message: row.get("message")?,
-            },
-            received_at: codec::time(row, "received_at")?,
-        })
-    }
 }
 
 /// The number of the next event that is missing.
@@ -68,10 +42,6 @@ pub fn next(read: &Read<'_>, job: JobId, attempt: u32) -> Result<u64, AppError> 
 /// # Errors
 /// When the database fails.
 pub fn append(tx: &Tx<'_>, job: JobId, attempt: u32, event: &Event) -> Result<(), AppError> {
-    let mut end = event.message.len().min(MAX_MESSAGE_BYTES);
-    while !event.message.is_char_boundary(end) {
-        end -= 1;
-    }
     tx.sql()
         .prepare_cached(
             "INSERT INTO events (job_id, attempt, n, at, step, what, message, received_at)
@@ -82,33 +52,12 @@ pub fn append(tx: &Tx<'_>, job: JobId, attempt: u32, event: &Event) -> Result<()
             attempt,
             event.n,
             event.at.as_millis(),
-            event.step,
+            clipped(&event.step, MAX_STEP_BYTES),
             kind_text(event.what)?,
-            &event.message[..end],
+            clipped(&event.message, MAX_MESSAGE_BYTES),
             tx.now().as_millis(),
         ])?;
     Ok(())
-}
-
-/// Events after (attempt, n), in order, at most `limit`.
-///
-/// # Errors
-/// When the database fails.
-pub fn page(
-    read: &Read<'_>,
-    job: JobId,
-    after: (u32, u64),
-    limit: usize,
-) -> Result<Vec<EventRow>, AppError> {
-    let rows = read
-        .sql()
-        .prepare_cached(
-            "SELECT * FROM events WHERE job_id = ?1 AND (attempt > ?2 OR (attempt = ?2 AND n > ?3))
-              ORDER BY attempt, n LIMIT ?4",
-        )?
-        .query_map(params![job.to_string(), after.0, after.1, limit], EventRow::from_row)?
-        .collect::<Result<_, _>>()?;
-    Ok(rows)
 }
 
 /// Keeps a report word for word; says whether it is new.

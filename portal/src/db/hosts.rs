@@ -273,19 +273,6 @@ pub fn page(read: &Read<'_>, after: &str, limit: usize) -> Result<Vec<HostRow>, 
     Ok(rows)
 }
 
-/// How many tenants of a host are not removed.
-///
-/// # Errors
-/// When the database fails.
-pub fn tenant_count(read: &Read<'_>, id: HostId) -> Result<u32, AppError> {
-    Ok(read
-        .sql()
-        .prepare_cached(
-            "SELECT count(*) FROM tenants WHERE host_id = ?1 AND status NOT IN ('removed', 'cancelled')",
-        )?
-        .query_row([id.to_string()], |row| row.get(0))?)
-}
-
 /// The agent with this identifier, revoked or not.
 ///
 /// # Errors

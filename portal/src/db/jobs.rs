@@ -184,49 +184,6 @@ pub fn get(read: &Read<'_>, id: JobId) -> Result<JobRow, AppError> {
         .ok_or_else(|| AppError::not_found("job", id))
 }
 
-/// What a list of jobs is narrowed to.
-#[derive(Debug, Clone, Default)]
-pub struct JobFilter {
-    /// Of this host.
-    pub host: Option<HostId>,
-    /// Of this tenant.
-    pub tenant: Option<TenantId>,
-    /// In this state.
-    pub state: Option<JobState>,
-    /// Of this kind.
-    pub kind: Option<JobKind>,
-    /// Older than this job.
-    pub before: Option<JobId>,
-}
-
-/// Jobs, newest first, at most `limit`.
-///
-/// # Errors
-/// When the database fails.
-pub fn page(read: &Read<'_>, filter: &JobFilter, limit: usize) -> Result<Vec<JobRow>, AppError> {
-    let rows = read
-        .sql()
-        .prepare_cached(
-            "SELECT * FROM jobs
-              WHERE (?1 IS NULL OR host_id = ?1) AND (?2 IS NULL OR tenant_id = ?2) AND (?3 IS NULL OR state = ?3)
-                AND (?4 IS NULL OR kind = ?4) AND (?5 IS NULL OR id < ?5)
-              ORDER BY id DESC LIMIT ?6",
-        )?
-        .query_map(
-            params![
-                filter.host.map(|id| id.to_string()),
-                filter.tenant.map(|id| id.to_string()),
-                filter.state,
-                filter.kind.map(JobKind::as_str),
-                filter.before.map(|id| id.to_string()),
-                limit,
-            ],
-            JobRow::from_row,
-        )?
-        .collect::<Result<_, _>>()?;
-    Ok(rows)
-}
-
 /// How many jobs are in each state.
 ///
 /// # Errors
@@ -250,22 +207,6 @@ pub fn oldest_queued(read: &Read<'_>) -> Result<Option<Timestamp>, AppError> {
         .prepare_cached("SELECT min(created_at) FROM jobs WHERE state = 'queued'")?
         .query_row([], |row| row.get(0))?;
     Ok(oldest.map(Timestamp::from_millis))
-}
-
-/// The tenant's jobs that are not at rest, or are stuck; oldest first.
-///
-/// # Errors
-/// When the database fails.
-pub fn open_of_tenant(read: &Read<'_>, tenant: TenantId) -> Result<Vec<JobRow>, AppError> {
-    let rows = read
-        .sql()
-        .prepare_cached(
-            "SELECT * FROM jobs WHERE tenant_id = ?1 AND state IN ('queued', 'leased', 'running', 'rollback_failed')
-              ORDER BY id",
-        )?
-        .query_map([tenant.to_string()], JobRow::from_row)?
-        .collect::<Result<_, _>>()?;
-    Ok(rows)
 }
 
 /// The jobs that can be given out now: of each tenant only its oldest open one, and only if that one

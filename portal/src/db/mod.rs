@@ -415,12 +415,15 @@ impl From<rusqlite::Error> for AppError {
     }
 }
 
+/// The code of [`storage_failed`].
+const STORAGE_FAILED: &str = "storage_failed";
+
 /// The answer while the database cannot be written.
 #[must_use]
 pub fn storage_failed() -> AppError {
     AppError::new(
         Kind::Unavailable { retry_after_secs: 10 },
-        "storage_failed",
+        STORAGE_FAILED,
         "the portal cannot write its database; nothing was changed",
     )
     .advice("look at the portal's log and at the free space of its disk")

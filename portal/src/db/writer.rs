@@ -15,7 +15,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{Fatal, Tx, WakeHook, storage_failed};
+use super::{Fatal, STORAGE_FAILED, Tx, WakeHook, storage_failed};
 use crate::{clock::Clock, error::AppError};
 
 /// How many writes may wait. Beyond it the callers themselves wait, which slows the connections
@@ -28,6 +28,8 @@ const BATCH: usize = 256;
 pub(super) struct Ran {
     /// Whether its changes are kept.
     keep: bool,
+    /// Whether the file or the disk failed while it ran.
+    storage_failed: bool,
     /// Gives the caller its answer: the argument says whether the commit held.
     answer: Box<dyn FnOnce(bool) + Send>,
 }
@@ -50,6 +52,7 @@ pub(super) fn task<T: Send + 'static>(
             .unwrap_or_else(|_| Err(AppError::bug("a database write panicked")));
         Ran {
             keep: result.is_ok(),
+            storage_failed: result.as_ref().is_err_and(|error| error.code == STORAGE_FAILED),
             answer: Box::new(move |committed| {
                 let result = match result {
                     Ok(_) if !committed => Err(storage_failed()),
@@ -143,9 +146,10 @@ fn commit_all(
             continue;
         }
         let ran = write(&tx);
-        // SQLite ends the whole transaction by itself on some failures (disk full, I/O).
-        if connection.is_autocommit() {
-            fatal.set("SQLite gave up the transaction (disk full or I/O error)".into());
+        // SQLite ends the whole transaction by itself on some of these failures, on others only
+        // the statement: neither says what the disk holds now.
+        if ran.storage_failed || connection.is_autocommit() {
+            fatal.set("a statement failed in the file system (disk full or I/O error)".into());
             good = false;
         } else if ran.keep {
             good = check(connection.execute_batch("RELEASE task"), fatal);

@@ -40,10 +40,8 @@ impl JobState {
                 matches!(next, Self::Leased | Self::Cancelled | Self::Expired | Self::Failed)
             }
             // Back to queued: another attempt, or the chain started anew before it was accepted.
-            Self::Leased | Self::Running => {
-                !matches!(next, Self::Leased)
-                    && !(matches!(self, Self::Running) && matches!(next, Self::Running))
-            }
+            Self::Leased => !matches!(next, Self::Leased),
+            Self::Running => !matches!(next, Self::Leased | Self::Running),
             // An admin has its undo tried again, or its agent was replaced.
             Self::RollbackFailed => matches!(next, Self::Running | Self::Failed),
             // An admin queues it once more.

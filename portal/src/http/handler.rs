@@ -90,6 +90,7 @@ impl PortalHandler {
             ring: &portal.keys,
             keys,
             url: &url,
+            rules: portal.config.job_rules(),
             caller: &caller,
             request,
         };

@@ -77,7 +77,7 @@ pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, CliError> {
         let text = Fields::new()
             .add("blueprint", &release.blueprint)
             .add("release", release.number)
-            .add("digest", &release.digest)
+            .add("digest", release.digest)
             .add("note", &release.note)
             .add(
                 "created",

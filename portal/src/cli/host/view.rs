@@ -80,9 +80,9 @@ pub(crate) fn details(host: &HostView, now: Timestamp) -> String {
             .add("clock skew", format!("{} ms", agent.clock_skew_ms))
             .add("trust version", agent.trust_version)
             .add("chain", format!("epoch {} job {}", agent.head.epoch, agent.head.seq))
-            .add("identity key", &agent.identity_key)
-            .add("report key", &agent.report_key)
-            .add("seal key", &agent.seal_key);
+            .add("identity key", agent.identity_key)
+            .add("report key", agent.report_key)
+            .add("seal key", agent.seal_key);
     }
     if let Some(conflict) = &host.conflict {
         let head = conflict.agent_head.map_or_else(String::new, |head| {

@@ -30,11 +30,11 @@ pub(crate) fn details(keys: &KeysView, now: Timestamp) -> String {
         .add("portal", keys.portal)
         .add("trust version", keys.trust_version)
         .add("epoch", keys.epoch)
-        .add("trust digest", &keys.trust_digest)
+        .add("trust digest", keys.trust_digest)
         .add("signed", moment(keys.signed_at, now))
         .add("expires", moment(keys.expires_at, now))
         .add_all("root keys", &keys.root_keys)
         .add_all("job keys", &keys.job_keys)
-        .add("seal key", &keys.seal_key)
+        .add("seal key", keys.seal_key)
         .render()
 }

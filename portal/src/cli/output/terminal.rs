@@ -120,7 +120,7 @@ pub(crate) fn read_secret(terminal: Terminal, prompt: &str) -> io::Result<Secret
 }
 
 /// The keys of one line, as a terminal without line editing gives them.
-fn type_line(keys: &mut impl Read, line: &mut Vec<u8>) -> io::Result<()> {
+fn type_line(keys: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<()> {
     for key in keys.bytes().take(4096) {
         match key? {
             b'\r' | b'\n' | 0x04 => return Ok(()),

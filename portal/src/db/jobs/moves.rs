@@ -10,7 +10,11 @@ use freehold_protocol::{
 use rusqlite::params;
 
 use super::{
-    super::{Read, Tx, codec, expect_one},
+    super::{
+        Read, Tx, codec,
+        events::{MAX_STEP_BYTES, clipped},
+        expect_one,
+    },
     JobRow,
 };
 use crate::{domain::job::JobState, error::AppError};
@@ -77,7 +81,7 @@ pub fn renew(
             agent.to_string(),
             running.attempt,
             until.as_millis(),
-            running.step,
+            clipped(&running.step, MAX_STEP_BYTES),
             running.undoing,
             // An agent's clock may be ahead; progress in the future would hide a standstill.
             running.progress_at.min(tx.now()).as_millis(),
@@ -160,7 +164,6 @@ pub fn rest(tx: &Tx<'_>, job: &JobRow, rest: &Rest<'_>) -> Result<(), AppError> 
 }
 
 /// Queues a job for its next attempt: by itself after a failure, or because an admin wants it.
-/// `more` attempts are allowed from then on at least.
 ///
 /// # Errors
 /// `transition_refused`.
@@ -175,7 +178,7 @@ pub fn next_attempt(
     let changed = tx
         .sql()
         .prepare_cached(
-            "UPDATE jobs SET state = 'queued', attempt = attempt + 1, max_attempts = ?4, not_before = ?5, expires_at = ?6,
+            "UPDATE jobs SET state = 'queued', attempt = attempt + 1, max_attempts = ?4, not_before = ?5, expires_at = ?6, expiry_secs = ?9,
                     failure = ?7, result = NULL, agent_id = NULL, epoch = NULL, seq = NULL, digest = NULL,
                     lease_until = NULL, lease_lost_at = NULL, step = '', undoing = 0, progress_at = NULL,
                     cancel_requested_at = NULL, cancel_reason = NULL, resume_requested_at = NULL,
@@ -191,6 +194,7 @@ pub fn next_attempt(
             not_before.plus_secs(job.expiry_secs).as_millis(),
             failure.map(codec::to_json).transpose()?,
             tx.now().as_millis(),
+            job.expiry_secs,
         ])?;
     expect_one(changed, "job")
 }

@@ -162,9 +162,9 @@ pub(super) fn undrain(ctx: &Context<'_>, name: HostName) -> Result<Answer, AppEr
 
 pub(super) fn probe(ctx: &Context<'_>, name: HostName) -> Result<Answer, AppError> {
     input::no_body(ctx.request)?;
-    let actor = ctx.actor();
+    let (actor, rules) = (ctx.actor(), ctx.rules);
     ctx.create(move |tx| {
-        let job = app::Probe { name, actor }.apply(tx)?;
+        let job = app::Probe { name, actor, rules }.apply(tx)?;
         super::jobs::accepted(tx, job)
     })
 }

@@ -172,9 +172,9 @@ pub(super) fn cancel(ctx: &Context<'_>, id: JobId) -> Result<Answer, AppError> {
 
 pub(super) fn retry(ctx: &Context<'_>, id: JobId) -> Result<Answer, AppError> {
     input::no_body(ctx.request)?;
-    let actor = ctx.actor();
+    let retry = app::RetryJob { id, actor: ctx.actor(), rules: ctx.rules };
     ctx.create(move |tx| {
-        app::RetryJob { id, actor }.apply(tx)?;
+        retry.apply(tx)?;
         accepted(tx, id)
     })
 }

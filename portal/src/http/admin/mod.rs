@@ -14,6 +14,7 @@ use freehold_protocol::ids::Sha256Digest;
 use super::{auth::Caller, input, respond::Answer, route::AdminRoute, server::Request};
 use crate::{
     api::IDEMPOTENCY_KEEP_SECS,
+    app::queue_job::JobRules,
     db::{Db, Tx, idempotency},
     error::{AppError, Kind},
     keys::{KeyRing, PortalKeys},
@@ -31,6 +32,7 @@ pub(super) struct Context<'r> {
     pub(super) ring: &'r KeyRing,
     pub(super) keys: Arc<PortalKeys>,
     pub(super) url: &'r str,
+    pub(super) rules: JobRules,
     pub(super) caller: &'r Caller,
     pub(super) request: &'r Request,
 }

@@ -11,7 +11,7 @@ use crate::{
             UpdateTenant,
         },
     },
-    app::{tenant_credentials::RevealCredentials, tenants as app},
+    app::{tenant_credentials::RevealCredentials, tenant_work, tenants as app},
     db::{
         Read,
         tenants::{self, TenantRow},
@@ -84,9 +84,9 @@ pub(super) fn list(ctx: &Context<'_>) -> Result<Answer, AppError> {
 
 pub(super) fn create(ctx: &Context<'_>) -> Result<Answer, AppError> {
     let request: CreateTenant = input::body(ctx.request)?;
-    let actor = ctx.actor();
+    let create = app::CreateTenant { request, actor: ctx.actor(), rules: ctx.rules };
     ctx.create(move |tx| {
-        let (tenant, job) = app::CreateTenant { request, actor }.apply(tx)?;
+        let (tenant, job) = create.apply(tx)?;
         let (path, generation) = (paths::tenant(&tenant.slug), tenant.generation);
         let created = TenantCreated { tenant: view(tenant), job };
         Ok(Answer::json(201, &created)?.location(path).generation(generation))
@@ -116,19 +116,19 @@ pub(super) fn delete(ctx: &Context<'_>, slug: TenantSlug) -> Result<Answer, AppE
 
 pub(super) fn deploy(ctx: &Context<'_>, slug: TenantSlug) -> Result<Answer, AppError> {
     let DeployTenant { release } = input::body_or_default(ctx.request)?;
-    let deploy = app::Deploy { slug, release, actor: ctx.actor() };
+    let deploy = tenant_work::Deploy { slug, release, actor: ctx.actor(), rules: ctx.rules };
     ctx.create(move |tx| super::jobs::accepted(tx, deploy.apply(tx)?))
 }
 
 pub(super) fn remove(ctx: &Context<'_>, slug: TenantSlug) -> Result<Answer, AppError> {
     let request: RemoveTenant = input::body(ctx.request)?;
-    let remove = app::Remove { slug, request, actor: ctx.actor() };
+    let remove = tenant_work::Remove { slug, request, actor: ctx.actor(), rules: ctx.rules };
     ctx.create(move |tx| super::jobs::accepted(tx, remove.apply(tx)?))
 }
 
 pub(super) fn check(ctx: &Context<'_>, slug: TenantSlug) -> Result<Answer, AppError> {
     input::no_body(ctx.request)?;
-    let check = app::Check { slug, actor: ctx.actor() };
+    let check = tenant_work::Check { slug, actor: ctx.actor(), rules: ctx.rules };
     ctx.create(move |tx| super::jobs::accepted(tx, check.apply(tx)?))
 }
 

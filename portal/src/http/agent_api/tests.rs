@@ -23,6 +23,7 @@ use crate::{
         tenant_credentials::RevealCredentials,
     },
     clock::Clock as _,
+    config::Config,
     db::{self, hosts, jobs},
     domain::{job::JobState, tenant::TenantStatus},
     error::Kind,
@@ -181,9 +182,25 @@ fn upstream_failures_are_tried_again_with_backoff_then_dead_then_requeued_by_an_
         world.clock.advance_secs(120);
     }
     assert_eq!(world.state(id), JobState::Dead);
-    world.portal.db.write(move |tx| RetryJob { id, actor: ACTOR.into() }.apply(tx)).unwrap();
+    let rules = world.portal.config.job_rules();
+    world.portal.db.write(move |tx| RetryJob { id, actor: ACTOR.into(), rules }.apply(tx)).unwrap();
     let (_, jobs) = agent.poll(&world);
     assert_eq!((jobs[0].0.job_id, jobs[0].0.attempt), (id, 4));
+}
+
+#[test]
+fn attempts_and_expiry_are_those_of_the_configuration() {
+    let world = World::with(Config { max_attempts: 1, job_expiry_minutes: 2, ..Config::default() });
+    let mut agent = world.agent();
+    let id = world.probe();
+    let (_, jobs) = agent.poll(&world);
+    assert_eq!(jobs[0].0.exp, world.clock.now().plus_secs(120));
+    agent.report(&world, &jobs[0], Outcome::Failed, Some(upstream()), None).unwrap();
+    assert_eq!(world.state(id), JobState::Dead);
+    let waiting = world.probe();
+    world.clock.advance_secs(121);
+    world.reap();
+    assert_eq!(world.state(waiting), JobState::Expired);
 }
 
 #[test]

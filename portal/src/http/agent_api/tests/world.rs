@@ -52,15 +52,23 @@ pub(super) struct World {
 }
 
 pub(super) fn open(dir: &std::path::Path, clock: &ManualClock) -> Arc<Portal> {
-    let config = Config { data_dir: dir.join("data"), ..Config::default() };
+    open_with(dir, clock, Config::default())
+}
+
+fn open_with(dir: &std::path::Path, clock: &ManualClock, config: Config) -> Arc<Portal> {
+    let config = Config { data_dir: dir.join("data"), ..config };
     Arc::new(Portal::open(config, Arc::new(clock.clone())).unwrap().0)
 }
 
 impl World {
     pub(super) fn new() -> Self {
+        Self::with(Config::default())
+    }
+
+    pub(super) fn with(config: Config) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = ManualClock::at(Timestamp::from_millis(1_790_000_000_000));
-        let portal = open(dir.path(), &clock);
+        let portal = open_with(dir.path(), &clock, config);
         let request =
             CreateHostBody { name: "vps-1".into(), labels: BTreeMap::new(), tenant_limit: None };
         portal.db.write(move |tx| CreateHost { request, actor: ACTOR.into() }.apply(tx)).unwrap();
@@ -91,7 +99,12 @@ impl World {
     }
 
     pub(super) fn queue(&self, work: Work) -> JobId {
-        let job = QueueJob { host: self.host().id, work, actor: ACTOR.into() };
+        let job = QueueJob {
+            host: self.host().id,
+            work,
+            actor: ACTOR.into(),
+            rules: self.portal.config.job_rules(),
+        };
         self.portal.db.write(move |tx| job.apply(tx)).unwrap()
     }
 

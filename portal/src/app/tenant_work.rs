@@ -1,0 +1,219 @@
+//! What admins want done with a tenant on its host: deploy, check, remove.
+
+use freehold_protocol::{
+    ids::{JobId, TenantSlug},
+    job::{Admin, CheckTenant, DataOnRemove, DeployTenant, ReleaseRef, RemoveTenant, Work},
+};
+
+use super::{
+    queue_job::{JobRules, QueueJob},
+    tenant_input::Fields,
+    tenants::find,
+};
+use crate::{
+    api::tenants as wire,
+    db::{
+        Tx, blueprints, deployments,
+        tenants::{self, TenantRow},
+    },
+    domain::tenant::TenantStatus,
+    error::AppError,
+};
+
+/// Somebody wants a tenant deployed, or brought to another release.
+#[derive(Debug)]
+pub struct Deploy {
+    /// Which.
+    pub slug: TenantSlug,
+    /// The release; the wanted one when absent.
+    pub release: Option<u32>,
+    /// Who asks.
+    pub actor: String,
+    /// How the job is queued.
+    pub rules: JobRules,
+}
+
+impl Deploy {
+    /// Queues it.
+    ///
+    /// # Errors
+    /// An unknown release, a missing setting, a tenant that is busy or removed.
+    pub fn apply(self, tx: &Tx<'_>) -> Result<JobId, AppError> {
+        let mut tenant = find(tx, &self.slug)?;
+        match tenant.status {
+            TenantStatus::Removed => bring_back(tx, &tenant)?,
+            TenantStatus::Pending
+            | TenantStatus::Provisioning
+            | TenantStatus::Active
+            | TenantStatus::Suspended
+            | TenantStatus::Failed
+            | TenantStatus::Cancelled
+            | TenantStatus::Removing => refuse_if_busy(&tenant)?,
+        }
+        let number = self.release.unwrap_or(tenant.release_wanted);
+        let release = blueprints::release(tx, &tenant.blueprint, number)?.ok_or_else(|| {
+            AppError::invalid("/release", format!("{} has no release {number}", tenant.blueprint))
+        })?;
+        let (_, model) = blueprints::content(tx, &tenant.blueprint, number)?;
+        let mut fields = Fields::default();
+        fields.settings(&model, &tenant.settings);
+        fields.required_settings(&model, &tenant.settings);
+        fields.done()?;
+        if tenant.release_wanted != number {
+            tenant.release_wanted = number;
+            tenants::update_wanted(tx, &tenant)?;
+        }
+        let admin = match (&tenant.admin_email, tenant.onboarded) {
+            (Some(email), false) => Some(Admin {
+                email: email.clone(),
+                name: tenant.admin_name.clone().unwrap_or_else(|| email.as_str().to_owned()),
+            }),
+            _ => None,
+        };
+        let work = Work::DeployTenant(Box::new(DeployTenant {
+            tenant: tenant.id,
+            slug: tenant.slug.clone(),
+            name: tenant.name.clone(),
+            domain: tenant.domain.clone(),
+            release: ReleaseRef {
+                blueprint: tenant.blueprint.clone(),
+                number,
+                digest: release.digest,
+            },
+            blueprint: model,
+            settings: tenant.settings.clone(),
+            admin,
+            certificate: tenant.certificate.clone(),
+        }));
+        QueueJob { host: tenant.host_id, work, actor: self.actor, rules: self.rules }.apply(tx)
+    }
+}
+
+/// Somebody wants to know how a tenant is.
+#[derive(Debug)]
+pub struct Check {
+    /// Which.
+    pub slug: TenantSlug,
+    /// Who asks.
+    pub actor: String,
+    /// How the job is queued.
+    pub rules: JobRules,
+}
+
+impl Check {
+    /// Queues it.
+    ///
+    /// # Errors
+    /// A tenant that was never deployed, is busy or removed.
+    pub fn apply(self, tx: &Tx<'_>) -> Result<JobId, AppError> {
+        let tenant = find(tx, &self.slug)?;
+        refuse_if_busy(&tenant)?;
+        if tenant.release_deployed.is_none() {
+            return Err(AppError::conflict(
+                "not_deployed",
+                format!("the tenant {} is not deployed", tenant.slug),
+            )
+            .advice(format!("deploy it with `freehold tenant deploy {}`", tenant.slug)));
+        }
+        let work = Work::CheckTenant(CheckTenant { tenant: tenant.id, slug: tenant.slug.clone() });
+        QueueJob { host: tenant.host_id, work, actor: self.actor, rules: self.rules }.apply(tx)
+    }
+}
+
+/// Somebody wants a tenant off its host.
+#[derive(Debug)]
+pub struct Remove {
+    /// Which.
+    pub slug: TenantSlug,
+    /// As it was written.
+    pub request: wire::RemoveTenant,
+    /// Who asks.
+    pub actor: String,
+    /// How the job is queued.
+    pub rules: JobRules,
+}
+
+impl Remove {
+    /// Queues it.
+    ///
+    /// # Errors
+    /// Wrong fields; a tenant that was never deployed, is busy or removed.
+    pub fn apply(self, tx: &Tx<'_>) -> Result<JobId, AppError> {
+        let data = match self.request.data.as_str() {
+            "keep" => DataOnRemove::Keep,
+            "delete" => DataOnRemove::Delete,
+            _ => {
+                return Err(AppError::invalid(
+                    "/data",
+                    "say keep (volumes and secrets stay on the host) or delete (they are gone for good)",
+                ));
+            }
+        };
+        if data == DataOnRemove::Delete
+            && self.request.confirm.as_deref() != Some(self.slug.as_str())
+        {
+            return Err(AppError::invalid(
+                "/confirm",
+                format!("repeat the slug ({}) to delete the tenant's data for good", self.slug),
+            ));
+        }
+        let tenant = find(tx, &self.slug)?;
+        match tenant.status {
+            // What was kept can be deleted later.
+            TenantStatus::Removed
+                if data == DataOnRemove::Delete && !tenant.kept_volumes.is_empty() =>
+            {
+                refuse_if_busy(&tenant)?;
+            }
+            TenantStatus::Removed => return Err(removed(&tenant)),
+            TenantStatus::Pending => {
+                return Err(AppError::conflict(
+                    "not_deployed",
+                    format!("the tenant {} was never deployed", tenant.slug),
+                )
+                .advice("delete it instead: there is nothing on the host"));
+            }
+            TenantStatus::Provisioning
+            | TenantStatus::Active
+            | TenantStatus::Suspended
+            | TenantStatus::Failed
+            | TenantStatus::Cancelled
+            | TenantStatus::Removing => refuse_if_busy(&tenant)?,
+        }
+        let work = Work::RemoveTenant(RemoveTenant { tenant: tenant.id, slug: tenant.slug, data });
+        QueueJob { host: tenant.host_id, work, actor: self.actor, rules: self.rules }.apply(tx)
+    }
+}
+
+pub(super) fn removed(tenant: &TenantRow) -> AppError {
+    AppError::conflict("tenant_removed", format!("the tenant {} was removed", tenant.slug))
+        .advice("create it again to use the name anew")
+}
+
+/// A removed tenant whose data was kept comes back as one that waits for its first deploy: its name
+/// and domain are taken from now on.
+fn bring_back(tx: &Tx<'_>, tenant: &TenantRow) -> Result<(), AppError> {
+    if tenant.kept_volumes.is_empty() {
+        return Err(removed(tenant));
+    }
+    if let Some(other) = tenants::by_domain(tx, &tenant.domain)? {
+        return Err(AppError::conflict(
+            "domain_taken",
+            format!("the tenant {} has the domain {} now", other.slug, tenant.domain),
+        )
+        .advice("move that tenant to another domain first"));
+    }
+    deployments::set_status(tx, tenant.id, tenant.status, TenantStatus::Pending)
+}
+
+/// A tenant has one piece of work at a time.
+pub(super) fn refuse_if_busy(tenant: &TenantRow) -> Result<(), AppError> {
+    let Some(job) = tenant.open_job else { return Ok(()) };
+    Err(AppError::conflict(
+        "tenant_busy",
+        format!("job {job} of the tenant {} is not at rest", tenant.slug),
+    )
+    .advice(format!(
+        "watch it with `freehold job watch {job}`, or cancel it; when it is stuck, resume it"
+    )))
+}
