@@ -3,7 +3,7 @@
 //! Migrations are numbered without gaps and never change once released. A database that a newer
 //! version has written is refused: running on it would be guessing.
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 
 use super::OpenError;
 
@@ -20,9 +20,14 @@ const APPLICATION_ID: i32 = 0x4648_7074;
 
 /// Reads the version of a database; 0 for an empty one.
 pub(super) fn version(connection: &Connection) -> Result<u32, OpenError> {
-    connection
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .map_err(|source| OpenError::Sql { what: "reading the schema version", source })
+    connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|source| {
+        match source.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+                OpenError::Damaged { source }
+            }
+            _ => OpenError::Sql { what: "reading the schema version", source },
+        }
+    })
 }
 
 /// Refuses a database that a newer version or another program has written; returns its version.

@@ -33,6 +33,8 @@ mod writer;
 use std::{
     cell::RefCell,
     fmt,
+    fs::OpenOptions,
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -74,9 +76,24 @@ pub enum OpenError {
     },
     /// It is an SQLite file of another program.
     #[error(
-        "the file is an SQLite database, but not one of the portal's: name another file in `database`"
+        "the file is an SQLite database, but not one of the portal's: name another folder in `data_dir`"
     )]
     Foreign,
+    /// It cannot be read as a database.
+    #[error(
+        "the file is damaged or no database: stop everything that uses it, then restore a backup with \
+         `freehold db restore FILE`, which keeps this file beside it"
+    )]
+    Damaged {
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// The file was not created.
+    #[error("the file was not created")]
+    Create {
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// A migration failed; the database is as it was before it.
     #[error("migration {number} ({name}) failed; the database is as it was before it")]
     Migration {
@@ -155,8 +172,14 @@ pub(crate) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, OpenE
 
 fn connect_writer(path: &Path) -> Result<Connection, OpenError> {
     let sql = |what| move |source| OpenError::Sql { what, source };
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-    let mut connection = connect(path, flags)?;
+    // Created by us, so that it is never readable by others; SQLite gives its log the same mode.
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|source| OpenError::Create { source })?;
+    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     // Version first: nothing is changed in a newer or foreign file, not even its journal mode.
     let found = migrate::version(&connection)?;
     if found <= SCHEMA_VERSION {

@@ -211,3 +211,40 @@ fn what_was_acknowledged_survives_kill_9() {
     assert!(found > last, "{found} rows, but {last} was acknowledged");
     assert!(backup::check(&path).unwrap().is_empty());
 }
+
+#[test]
+fn the_database_and_its_log_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("portal.db");
+    let db = open(&path);
+    db.write(|tx| put(tx, "a")).unwrap();
+    for file in ["portal.db", "portal.db-wal"] {
+        let mode = std::fs::metadata(dir.path().join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused_with_the_remedy_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("portal.db");
+    let garbage = vec![0xa5; 20_000];
+    std::fs::write(&path, &garbage).unwrap();
+    let error = Db::open(&path, clock()).unwrap_err();
+    assert!(error.to_string().contains("freehold db restore FILE"), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), garbage);
+}
+
+#[test]
+fn a_statement_that_fails_in_the_file_system_ends_all_writing() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(&dir.path().join("portal.db"));
+    let failed = db.write(|_| -> Result<(), AppError> {
+        let full = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
+        Err(rusqlite::Error::SqliteFailure(full, None).into())
+    });
+    assert!(matches!(failed.unwrap_err().kind, Kind::Unavailable { .. }));
+    assert!(db.fatal().is_some());
+    assert!(matches!(db.write(|tx| put(tx, "b")).unwrap_err().kind, Kind::Unavailable { .. }));
+}

@@ -135,7 +135,7 @@ impl Query {
         let Some(text) = self.get(name) else { return Ok(default) };
         text.parse().ok().filter(|number| *number <= max).ok_or_else(|| {
             refused(format!("{name} is \"{}\"", text.escape_debug()))
-                .advice(format!("use a whole number from 0 to {max}"))
+                .advice(format!("use a whole number, at most {max}"))
         })
     }
 

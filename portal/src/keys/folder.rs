@@ -14,6 +14,15 @@ use super::KeyError;
 /// Largest file that is read.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 
+/// Whether the database has been used with keys already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PortalAge {
+    /// Never: keys may be made.
+    New,
+    /// It has: keys that are not there are lost.
+    Used,
+}
+
 /// A folder of key files, and systemd's credential folder before it.
 #[derive(Debug, Clone)]
 pub(super) struct Folder {
@@ -27,10 +36,18 @@ fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> KeyErr
 }
 
 impl Folder {
-    /// Opens the folder; creates it, 0700, when it is not there.
-    pub(super) fn open(path: &Path, credentials: Option<&Path>) -> Result<Self, KeyError> {
+    /// Opens the folder; a new portal's is created, 0700, when it is not there.
+    pub(super) fn open(
+        path: &Path,
+        credentials: Option<&Path>,
+        age: PortalAge,
+    ) -> Result<Self, KeyError> {
         for folder in [path.to_owned(), path.join("trust")] {
             if !folder.exists() {
+                // An empty one would be in the way of the backup that is moved here next.
+                if age == PortalAge::Used {
+                    return Err(KeyError::Missing { path: folder });
+                }
                 fs::DirBuilder::new()
                     .mode(0o700)
                     .recursive(true)

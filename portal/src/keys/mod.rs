@@ -38,7 +38,7 @@ use freehold_protocol::{
 pub use at_rest::{MasterKey, Place};
 pub use rotate::Rotation;
 
-use folder::Folder;
+use folder::{Folder, PortalAge};
 
 /// Why the keys cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -255,13 +255,19 @@ impl KeyRing {
         known: &KnownKeys,
         now: Timestamp,
     ) -> Result<Self, KeyError> {
-        let folder = Folder::open(path, credentials)?;
+        let age = if known.portal.is_some() { PortalAge::Used } else { PortalAge::New };
+        let folder = Folder::open(path, credentials, age)?;
         let first_start = known.portal.is_none() && folder.read(&trust_name(1))?.is_none();
         if first_start {
             create(&folder, now)?;
             tracing::warn!(
                 folder = %path.display(),
                 "created the portal's keys: back this folder up now, apart from the database; without it no agent and no stored secret can be used"
+            );
+        } else if known.portal.is_none() {
+            tracing::warn!(
+                folder = %path.display(),
+                "the database is new, but the key folder is not: if the database was lost, stop and put a backup back with `freehold db restore FILE`; hosts that enrolled before are not known to the new one"
             );
         }
         let keys = load(&folder)?;

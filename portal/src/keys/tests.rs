@@ -51,6 +51,19 @@ fn a_missing_key_is_never_drawn_again() {
 }
 
 #[test]
+fn a_missing_key_folder_is_not_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, backup) = (dir.path().join("keys"), dir.path().join("backup"));
+    let known = known(&open(&path, &KnownKeys::default()).unwrap());
+    fs::rename(&path, &backup).unwrap();
+    assert!(matches!(open(&path, &known), Err(KeyError::Missing { .. })));
+    // So that the backup can be moved to its place, not into an empty folder there.
+    assert!(!path.exists());
+    fs::rename(&backup, &path).unwrap();
+    open(&path, &known).unwrap();
+}
+
+#[test]
 fn a_first_start_that_was_cut_short_is_finished() {
     for missing in [&["trust/1.json"][..], &["trust/1.json", "root.pem", "seal.key"]] {
         let dir = tempfile::tempdir().unwrap();

@@ -1,5 +1,7 @@
 //! The admin API over a real server and a real database in a temporary folder.
 
+#![expect(clippy::unwrap_used, reason = "a test says what it expects by unwrapping")]
+
 mod harness;
 
 mod access;
