@@ -203,7 +203,7 @@ pub struct Admin {
 
 /// Where a tenant's certificate comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "source", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "source", rename_all = "snake_case", from = "CertificateSourceRead")]
 pub enum CertificateSource {
     /// certbot gets one from the ACME server that the host is configured for.
     Acme,
@@ -212,6 +212,24 @@ pub enum CertificateSource {
         /// Folder name under the agent's certificate directory.
         name: BlueprintName,
     },
+}
+
+/// How a [`CertificateSource`] is read. serde lets a unit variant with a tag pass with any further
+/// field, in spite of `deny_unknown_fields`; an empty struct variant refuses it.
+#[derive(Deserialize)]
+#[serde(tag = "source", rename_all = "snake_case", deny_unknown_fields)]
+enum CertificateSourceRead {
+    Acme {},
+    Installed { name: BlueprintName },
+}
+
+impl From<CertificateSourceRead> for CertificateSource {
+    fn from(read: CertificateSourceRead) -> Self {
+        match read {
+            CertificateSourceRead::Acme {} => Self::Acme,
+            CertificateSourceRead::Installed { name } => Self::Installed { name },
+        }
+    }
 }
 
 /// Parameters of [`Work::RemoveTenant`].
