@@ -185,6 +185,11 @@ pub struct CertbotConfig {
     pub ca_file: PathBuf,
     /// The folder from which `/.well-known/acme-challenge/` is served.
     pub webroot: PathBuf,
+    /// How often certificates are looked at, in hours.
+    pub renew_check_hours: u32,
+    /// A certificate with less time left is renewed, in days; one that lives less than twice as long
+    /// is renewed in the last third of its life.
+    pub renew_before_days: u32,
 }
 
 impl Default for CertbotConfig {
@@ -198,6 +203,8 @@ impl Default for CertbotConfig {
             logs_dir: "/var/log/letsencrypt".into(),
             ca_file: PathBuf::new(),
             webroot: "/var/www/freehold-acme".into(),
+            renew_check_hours: 12,
+            renew_before_days: 30,
         }
     }
 }

@@ -3,8 +3,9 @@
 //! The poller ([`poll`]) repeats: ask the executor how it stands → ask the portal → offer the answer
 //! to the executor; and on a second thread: fetch what is to be told → tell the portal → say so.
 //!
-//! The executor ([`execute`]) answers the poller, works on what it accepted, and looks at the host
-//! now and then. A stop lets the steps that run end; the journal says where the next start goes on.
+//! The executor ([`execute`]) answers the poller, works on what it accepted, looks at the host now
+//! and then, and renews certificates. A stop lets the steps that run end; the journal says where the
+//! next start goes on.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -98,6 +99,8 @@ pub fn execute(
     }
     let looker = Arc::clone(executor);
     spawn("inventory".into(), Box::new(move || looker.keep_inventory()))?;
+    let keeper = Arc::clone(executor);
+    spawn("upkeep".into(), Box::new(move || keeper.keep_up()))?;
     let server = Arc::clone(executor);
     let accepting = spawn(
         "accept".into(),

@@ -6,7 +6,11 @@ use clap::Args;
 use freehold_protocol::{dsse::Envelope, report::HostFacts};
 use serde::Serialize;
 
-use super::{CliError, output};
+use super::{
+    CliError,
+    certificates::{self, Standing},
+    output,
+};
 use crate::{
     config::Config,
     executor::build,
@@ -85,6 +89,7 @@ impl Doctor {
         check_executor(config, &mut checks);
         let facts = build::facts(config, turn::host_clock().now())?;
         check_host(config, &facts, &mut checks);
+        check_certificates(config, &mut checks);
         let failed = checks.0.iter().any(|check| check.verdict == Verdict::Fail);
         if self.json {
             output::json(&checks.0);
@@ -308,6 +313,25 @@ fn check_host(config: &Config, facts: &HostFacts, checks: &mut Checks) {
             checks.warn(check, what, remedy);
         } else {
             checks.ok(check, what);
+        }
+    }
+}
+
+fn check_certificates(config: &Config, checks: &mut Checks) {
+    // Its own trouble is told by `check_journal`.
+    let Ok(journal) = Journal::open(&config.journal_path(), Missing::Refuse) else { return };
+    let rows = match certificates::look(config, &journal) {
+        Ok(rows) => rows,
+        Err(error) => {
+            return checks.fail("certificates", super::chain_of(&error), error.to_failure().advice);
+        }
+    };
+    let now = turn::host_clock().now();
+    for row in rows {
+        match row.standing(now) {
+            Standing::Well => checks.ok("certificate", row.sentence(now)),
+            Standing::Soon => checks.warn("certificate", row.sentence(now), row.remedy()),
+            Standing::Bad => checks.fail("certificate", row.sentence(now), row.remedy()),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod certificates;
 mod completions;
 mod doctor;
 mod drain;

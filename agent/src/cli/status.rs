@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 use clap::Args;
 use serde_json::json;
 
-use super::{CliError, open_journal, output, tenants};
+use super::{CliError, certificates, open_journal, output, tenants};
 use crate::{
     config::Config,
     exit::Exit,
     journal::tenants::TenantRecord,
     socket::{Client, StatusView},
+    turn,
 };
 
 /// A trust document that expires within this time is told, in milliseconds: 60 days.
@@ -29,11 +30,19 @@ pub struct Status {
 impl Status {
     pub(super) fn run(&self, config: &Config) -> Result<Exit, CliError> {
         let view = Client::new(&config.socket).status(false, "")?;
-        let tenants = open_journal(config)?.tenants()?;
+        let journal = open_journal(config)?;
+        let tenants = journal.tenants()?;
+        let held = certificates::look(config, &journal)?;
         if self.json {
-            output::json(&json!({ "status": view, "tenants": tenants }));
+            output::json(&json!({ "status": view, "tenants": tenants, "certificates": held }));
         } else {
             output::out(&render(&view, &tenants));
+            if !held.is_empty() {
+                output::out(&format!(
+                    "\n{}",
+                    certificates::render(&held, turn::host_clock().now())
+                ));
+            }
         }
         Ok(Exit::Ok)
     }

@@ -11,7 +11,7 @@ use freehold_protocol::{
 };
 use uuid::Uuid;
 
-use super::{Executor, Parts, inventory::Survey, portal_time::PortalClock};
+use super::{Executor, Parts, inventory::Survey, portal_time::PortalClock, upkeep::Upkeep};
 use crate::{
     cli::CliError,
     clock::{Clock, SystemClock},
@@ -34,6 +34,9 @@ use crate::{
         steps::Actions,
     },
 };
+
+/// From the start to the first look at certificates: jobs that were left open go first.
+const FIRST_UPKEEP: Duration = Duration::from_secs(300);
 
 /// An executor as configured. A host that was never enrolled gets its journal now; an enrolled one
 /// must have it.
@@ -76,6 +79,11 @@ pub fn executor(config: &Config) -> Result<Arc<Executor>, CliError> {
         report_key: paths.report,
         workers: config.workers,
         inventory_interval: Duration::from_secs(config.inventory.interval_secs.into()),
+        upkeep: Upkeep {
+            first: FIRST_UPKEEP,
+            every: Duration::from_secs(u64::from(config.certbot.renew_check_hours) * 3600),
+            before_days: config.certbot.renew_before_days,
+        },
     })?)
 }
 
@@ -135,8 +143,17 @@ pub fn nginx_settings(config: &Config) -> Result<nginx::Settings, CliError> {
 
 /// Runs some host functions outside of any job.
 pub fn with_commands<T>(runner: &dyn Runner, work: impl FnOnce(&Commands<'_>) -> T) -> T {
-    let (cancel, activity) = (CancelToken::new(), Activity::new());
-    let watch = Watch { cancel: &cancel, activity: &activity, on_line: &|_, _| {}, secrets: &[] };
+    with_commands_until(runner, &CancelToken::new(), work)
+}
+
+/// The same, ended by a token.
+pub fn with_commands_until<T>(
+    runner: &dyn Runner,
+    cancel: &CancelToken,
+    work: impl FnOnce(&Commands<'_>) -> T,
+) -> T {
+    let activity = Activity::new();
+    let watch = Watch { cancel, activity: &activity, on_line: &|_, _| {}, secrets: &[] };
     work(&Commands::new(runner, watch))
 }
 

@@ -83,8 +83,12 @@ impl Executor {
         }
     }
 
-    fn take_inventory(&self, tenants: Vec<TenantHealth>) -> Result<Inventory, JournalError> {
+    pub(super) fn take_inventory(
+        &self,
+        mut tenants: Vec<TenantHealth>,
+    ) -> Result<Inventory, JournalError> {
         let mut facts = self.survey.facts();
+        self.tell_certificates(&mut tenants, &mut facts)?;
         let day_ago = self.clock.now().plus_secs(-86_400);
         for (code, message, times) in self.journal.refusals_since(day_ago)? {
             facts.problems.push(Failure::new(

@@ -9,6 +9,7 @@
 //! | [`build`] | from the configuration to an executor |
 //! | [`inventory`] | what the portal is told on its own |
 //! | [`portal_time`] | the clock by which jobs expire |
+//! | [`upkeep`] | renewing certificates |
 
 pub mod answer;
 pub mod build;
@@ -18,6 +19,7 @@ pub mod portal_time;
 mod report;
 #[cfg(test)]
 mod tests;
+pub mod upkeep;
 pub mod workers;
 
 use std::{
@@ -30,7 +32,7 @@ use std::{
 };
 
 use freehold_protocol::{
-    ids::{JobId, Nonce},
+    ids::{JobId, Nonce, TenantId},
     keys::SigningKey,
     time::Timestamp,
     wire::{Head, Inventory},
@@ -45,6 +47,7 @@ use crate::{
 };
 use inventory::Survey;
 use portal_time::PortalClock;
+use upkeep::Upkeep;
 
 /// Setting in the journal: whether the operator has drained the host.
 pub const DRAINED: &str = "drained";
@@ -68,6 +71,8 @@ pub struct Parts {
     pub workers: u32,
     /// Between two inventories.
     pub inventory_interval: Duration,
+    /// When certificates are looked after.
+    pub upkeep: Upkeep,
 }
 
 /// The executor. Its threads share it.
@@ -80,6 +85,7 @@ pub struct Executor {
     report_key: std::path::PathBuf,
     workers: u32,
     inventory_interval: Duration,
+    upkeep: Upkeep,
     live: Mutex<Live>,
     changed: Condvar,
     /// One offer at a time.
@@ -88,6 +94,8 @@ pub struct Executor {
     stop: AtomicBool,
     /// The socket is no longer answered.
     closed: Arc<AtomicBool>,
+    /// Ends what upkeep does, when everything stops.
+    halt: CancelToken,
     /// Why the process must end at once, if it must.
     broken: Mutex<Option<String>>,
 }
@@ -102,6 +110,10 @@ pub(crate) struct Live {
     /// Accepted jobs that no worker has taken, in order.
     queue: Vec<JobRow>,
     running: BTreeMap<JobId, Running>,
+    /// What is known of certificates; a copy of the journal's.
+    certificates: upkeep::record::Records,
+    /// The tenant that upkeep works on.
+    tended: Option<TenantId>,
     drained: bool,
     contact: LastContact,
     /// Since when there could have been contact: the start, or the enrollment.
@@ -176,11 +188,13 @@ impl Executor {
             report_key: parts.report_key,
             workers: parts.workers,
             inventory_interval: parts.inventory_interval,
+            upkeep: parts.upkeep,
             live: Mutex::default(),
             changed: Condvar::new(),
             offering: Mutex::new(()),
             stop: AtomicBool::new(false),
             closed: Arc::new(AtomicBool::new(false)),
+            halt: CancelToken::new(),
             broken: Mutex::new(None),
         };
         if let Some(text) = executor.journal.setting(PORTAL_TIME)? {
@@ -191,6 +205,7 @@ impl Executor {
         executor.journal.prune(month_ago)?;
         {
             let mut live = executor.live();
+            live.certificates = upkeep::record::load(&executor.journal)?;
             live.drained = executor.journal.setting(DRAINED)?.as_deref() == Some("yes");
             live.queue = executor
                 .journal
@@ -242,6 +257,7 @@ impl Executor {
     pub fn stop(&self) {
         self.stop.store(true, Ordering::SeqCst);
         self.engine.halt();
+        self.halt.cancel();
         self.changed.notify_all();
     }
 
@@ -257,10 +273,11 @@ impl Executor {
         self.stop.load(Ordering::SeqCst)
     }
 
-    /// How many jobs are in the hands of workers.
+    /// How many jobs are in the hands of workers, and tenants in those of upkeep.
     #[must_use]
     pub fn busy(&self) -> usize {
-        self.live().running.len()
+        let live = self.live();
+        live.running.len() + usize::from(live.tended.is_some())
     }
 
     /// Why it must end, if it must.

@@ -111,12 +111,16 @@ impl Executor {
     }
 
     /// The first waiting job whose tenant no other job is at work on, or waits for before it.
-    fn first_ready(&self, live: &Live) -> Option<usize> {
+    pub(super) fn first_ready(&self, live: &Live) -> Option<usize> {
         let now = self.clock.portal_now();
         live.queue.iter().enumerate().position(|(at, row)| {
             let tenant = row.job.work.tenant();
             let held = tenant.is_some()
-                && (live.running.values().any(|running| running.row.job.work.tenant() == tenant)
+                && (live.tended == tenant
+                    || live
+                        .running
+                        .values()
+                        .any(|running| running.row.job.work.tenant() == tenant)
                     || live.queue[..at].iter().any(|other| other.job.work.tenant() == tenant));
             // Only a begun job goes on without portal time; its expiry was judged when it began.
             let ripe = row.state == JobState::Running

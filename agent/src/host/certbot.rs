@@ -95,7 +95,13 @@ const BINDING_FILE: &str = "freehold-eab.ini";
 /// certbot's folder for a tenant's certificate.
 #[must_use]
 pub fn folder(settings: &Settings, tenant: TenantId) -> PathBuf {
-    settings.config_dir.join("live").join(tenant.to_string())
+    folder_in(&settings.config_dir, tenant)
+}
+
+/// The same below certbot's `--config-dir`.
+#[must_use]
+pub fn folder_in(config_dir: &Path, tenant: TenantId) -> PathBuf {
+    config_dir.join("live").join(tenant.to_string())
 }
 
 /// What a tenant's certificate says, when there is one.
@@ -127,25 +133,15 @@ pub fn ensure(
     domain: &Domain,
     now: Timestamp,
 ) -> Result<Issued, CertbotError> {
-    let home = folder(settings, tenant);
-    let was_there = home.exists();
-    ensure_webroot(&settings.webroot)?;
-    let binding = write_binding(settings)?;
-    let argv = issue_argv(settings, tenant, domain, binding.as_deref());
-    let outcome = with_retries(commands, &argv);
-    remove_binding(settings, binding.is_some());
-    outcome.map_err(|source| CertbotError::from_command(domain, source))?;
-    let facts = certificate::check_folder(&home, domain, later(now, lock))
-        .map_err(|source| CertbotError::OnDisk { source })?;
-    let files = certificate::files_in(&home).map_err(|source| CertbotError::OnDisk { source })?;
-    Ok(Issued { files, facts, was_there })
+    issue(commands, lock, settings, tenant, domain, now, "--keep-until-expiring")
 }
 
-/// Renews a tenant's certificate when it is due. Returns what is on the disk now, and whether it is
-/// a new one, so that nginx must reload.
+/// Gets a tenant a new certificate for its domain, whatever there is: whether it is due is the
+/// caller's to judge, and certbot would judge by the time that it was once configured with. nginx
+/// must reload afterwards.
 ///
 /// # Errors
-/// When the authority does not renew it.
+/// As [`ensure`]; the previous certificate is then as it was.
 pub fn renew(
     commands: &Commands<'_>,
     lock: &CertbotLock<'_>,
@@ -153,18 +149,31 @@ pub fn renew(
     tenant: TenantId,
     domain: &Domain,
     now: Timestamp,
-) -> Result<(CertificateFacts, bool), CertbotError> {
-    let chain = folder(settings, tenant).join(certificate::CHAIN_FILE);
-    let before = std::fs::read(&chain).map_err(|_| CertbotError::OnDisk {
-        source: CertificateError::Missing { path: chain.clone() },
-    })?;
-    let argv =
-        certbot(settings, "renew").flag("--cert-name", tenant).word("--no-random-sleep-on-renew");
-    with_retries(commands, &argv).map_err(|source| CertbotError::from_command(domain, source))?;
-    let facts = certificate::check_folder(&folder(settings, tenant), domain, later(now, lock))
+) -> Result<Issued, CertbotError> {
+    issue(commands, lock, settings, tenant, domain, now, "--force-renewal")
+}
+
+fn issue(
+    commands: &Commands<'_>,
+    lock: &CertbotLock<'_>,
+    settings: &Settings,
+    tenant: TenantId,
+    domain: &Domain,
+    now: Timestamp,
+    when: &'static str,
+) -> Result<Issued, CertbotError> {
+    let home = folder(settings, tenant);
+    let was_there = home.exists();
+    ensure_webroot(&settings.webroot)?;
+    let binding = write_binding(settings)?;
+    let argv = issue_argv(settings, tenant, domain, binding.as_deref()).word(when);
+    let outcome = with_retries(commands, &argv);
+    remove_binding(settings, binding.is_some());
+    outcome.map_err(|source| CertbotError::from_command(domain, source))?;
+    let facts = certificate::check_folder(&home, domain, later(now, lock))
         .map_err(|source| CertbotError::OnDisk { source })?;
-    let after = std::fs::read(&chain).unwrap_or_default();
-    Ok((facts, before != after))
+    let files = certificate::files_in(&home).map_err(|source| CertbotError::OnDisk { source })?;
+    Ok(Issued { files, facts, was_there })
 }
 
 /// Deletes a tenant's certificate with its key. That there is none is as good.
@@ -254,7 +263,7 @@ fn issue_argv(
     binding: Option<&Path>,
 ) -> Argv {
     let mut argv = certbot(settings, "certonly")
-        .words(["--webroot", "--agree-tos", "--keep-until-expiring", "--key-type=ecdsa"])
+        .words(["--webroot", "--agree-tos", "--key-type=ecdsa"])
         .flag_path("--webroot-path", &settings.webroot)
         .flag("--domain", domain)
         .flag("--cert-name", tenant)

@@ -43,6 +43,16 @@ impl CertificateFacts {
         self.names.iter().any(|name| name == domain.as_str() || Some(name) == wildcard.as_ref())
     }
 
+    /// Whether it should be renewed: so many days before its end, and one that lives less than twice
+    /// as long in the last third of its life. So a new one is never due.
+    #[must_use]
+    pub fn is_due(&self, before_days: u32, now: Timestamp) -> bool {
+        let life = self.not_after.millis_since(self.not_before);
+        let before = i64::from(before_days) * 86_400_000;
+        let before = if life < 2 * before { life / 3 } else { before };
+        self.not_after.millis_since(now) < before
+    }
+
     /// Whether it counts now and for some time on.
     #[must_use]
     pub fn is_valid_at(&self, now: Timestamp) -> bool {
@@ -225,6 +235,15 @@ pub fn check_folder(
         return Err(CertificateError::Expired { path: chain_path });
     }
     Ok(facts)
+}
+
+/// What the chain of a folder says, whether it can serve or not.
+///
+/// # Errors
+/// When it is missing or cannot be read.
+pub fn read_chain(folder: &Path) -> Result<CertificateFacts, CertificateError> {
+    let path = folder.join(CHAIN_FILE);
+    parse_chain(&path, &read(&path)?)
 }
 
 /// Checks a certificate that the operator installed under `base/name`, and names its files.

@@ -23,7 +23,10 @@ use freehold_protocol::{
 
 use crate::{
     clock::{Clock, FixedClock},
-    executor::{Executor, Parts, inventory::Survey, offer::OfferError, portal_time::PortalClock},
+    executor::{
+        Executor, Parts, inventory::Survey, offer::OfferError, portal_time::PortalClock,
+        upkeep::Upkeep,
+    },
     identity,
     journal::{Journal, Missing, trust::NewEnrollment},
     runner::Script,
@@ -362,6 +365,11 @@ fn build(
         report_key: key_path.to_owned(),
         workers: 2,
         inventory_interval: Duration::from_secs(300),
+        upkeep: Upkeep {
+            first: Duration::from_secs(300),
+            every: Duration::from_secs(12 * 3600),
+            before_days: 30,
+        },
     })
     .unwrap()
 }

@@ -97,7 +97,7 @@ impl From<&CertbotError> for Failure {
                 FailureClass::Upstream,
                 &what,
                 &format!(
-                    "check that `dig {domain}` gives this host's public address and that port 80 is reachable from the internet; certbot's log is in its logs folder (/var/log/letsencrypt); then retry the job"
+                    "check that `dig {domain}` gives this host's public address and that port 80 is reachable from the internet; certbot's log is in its logs folder (/var/log/letsencrypt)"
                 ),
             ),
             CertbotError::RateLimited { source, .. } => source.failure(

@@ -67,7 +67,6 @@ fn the_words_are_the_documented_ones_and_the_binding_is_not_among_them() {
         "--cert-name=01936f2a-0000-7000-8000-000000000001",
         "--email=ops@example.com",
         "--server=https://acme.test/dir",
-        "--keep-until-expiring",
         "--key-type=ecdsa",
     ] {
         assert!(argv.split(' ').any(|found| found == word), "{word}: {argv}");

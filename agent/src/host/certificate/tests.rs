@@ -35,6 +35,32 @@ fn an_installed_wildcard_serves_one_label() {
 }
 
 #[test]
+fn a_certificate_is_due_before_its_end_and_never_when_it_is_new() {
+    let day = |n: i64| Timestamp::from_millis(n * 86_400_000);
+    let living = |days| CertificateFacts {
+        names: Vec::new(),
+        not_before: day(0),
+        not_after: day(days),
+        issuer: String::new(),
+        self_signed: false,
+        chain_length: 1,
+    };
+    for (life, at, due) in [
+        (90, 59, false),
+        (90, 61, true),
+        (90, 200, true),
+        // The last third, where thirty days would be most of its life or all of it.
+        (45, 29, false),
+        (45, 31, true),
+        (6, 0, false),
+        (6, 3, false),
+        (6, 5, true),
+    ] {
+        assert_eq!(living(life).is_due(30, day(at)), due, "{life} days, on day {at}");
+    }
+}
+
+#[test]
 fn what_cannot_serve_is_told_apart() {
     let (base, made) = install(&["a.example.com"]);
     let folder = base.path().join("wildcard");
