@@ -15,6 +15,8 @@ use freehold_protocol::{
     wire::{EnrollAnswer, EnrollRequest, Receipt},
 };
 
+mod keys;
+
 use crate::{
     clock::Clock,
     config::Config,
@@ -116,13 +118,14 @@ pub fn enroll(
     let (trust, walked) = pin_and_walk(&documents, token.trust).map_err(EnrollError::Trust)?;
 
     let paths = Paths::of(config);
-    if let Some(former) = &former {
-        retire_keys(&paths, &former.receipt)?;
-    }
     let poller = identity::account(&config.poller_user);
-    let identity_key = identity::ensure_signing_key(&paths.identity, poller)?.public();
-    let report_key = identity::ensure_signing_key(&paths.report, None)?.public();
-    let seal_key = identity::ensure_seal_key(&paths.seal)?.public();
+    let drawn = match &former {
+        Some(former) => keys::beside(&paths, &former.receipt)?,
+        None => paths.clone(),
+    };
+    let identity_key = identity::ensure_signing_key(&drawn.identity, poller)?.public();
+    let report_key = identity::ensure_signing_key(&drawn.report, None)?.public();
+    let seal_key = identity::ensure_seal_key(&drawn.seal)?.public();
     let request = EnrollRequest {
         token_id: token.id,
         identity_key,
@@ -136,6 +139,9 @@ pub fn enroll(
         .post("/api/v1/agent/enroll", &request, None, Duration::ZERO)
         .map_err(EnrollError::Refused)?;
     let receipt = verify(&answer.receipt, &trust, &request)?;
+    if former.is_some() {
+        keys::put_in_force(&drawn, &paths)?;
+    }
     journal.enroll(
         &NewEnrollment {
             portal_url: &token.url,
@@ -232,21 +238,4 @@ fn verify(
         Some((field, _)) => Err(EnrollError::Mismatch { field }),
         None => Ok(receipt),
     }
-}
-
-/// Deletes the keys of the former enrollment, so that the new one has its own. Keys that a failed
-/// attempt has drawn since are kept: the portal may have taken them.
-fn retire_keys(paths: &Paths, former: &Receipt) -> Result<(), EnrollError> {
-    let current = match identity::read_signing_key(&paths.report) {
-        Ok(key) => key.public().fingerprint(),
-        Err(IdentityError::Missing { .. }) => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
-    if current != former.report_key {
-        return Ok(());
-    }
-    for path in [&paths.portal, &paths.identity, &paths.seal, &paths.report] {
-        identity::remove(path)?;
-    }
-    Ok(())
 }

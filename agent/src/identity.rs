@@ -295,6 +295,17 @@ pub fn remove(path: &Path) -> Result<(), IdentityError> {
     }
 }
 
+/// Puts a file of ours in the place of another in the same folder, durably.
+///
+/// # Errors
+/// When it cannot be moved.
+pub fn replace(from: &Path, to: &Path) -> Result<(), IdentityError> {
+    let failed = |source| IdentityError::Io { verb: "write", path: to.to_owned(), source };
+    fs::rename(from, to).map_err(failed)?;
+    let folder = to.parent().ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+}
+
 /// Makes a 0700 folder when it is not there, owned by `owner`. A folder that is there is left alone.
 ///
 /// # Errors

@@ -53,17 +53,11 @@ pub enum Lines {
 
 impl Limits {
     /// A question that is answered at once, such as `docker inspect`.
-    pub const QUERY: Self = Self {
-        deadline: Duration::from_secs(60),
-        output_bytes: 8 << 20,
-        lines: Lines::Kept,
-    };
+    pub const QUERY: Self =
+        Self { deadline: Duration::from_secs(60), output_bytes: 8 << 20, lines: Lines::Kept };
     /// A local change, such as a reload.
-    pub const CHANGE: Self = Self {
-        deadline: Duration::from_secs(120),
-        output_bytes: 256 << 10,
-        lines: Lines::Kept,
-    };
+    pub const CHANGE: Self =
+        Self { deadline: Duration::from_secs(120), output_bytes: 256 << 10, lines: Lines::Kept };
 
     /// A command that may take as long as the caller says, with an ordinary amount of output.
     #[must_use]
