@@ -100,17 +100,21 @@ impl Agent {
         }
     }
 
-    /// Ends both halves and whoever watches over them as a crash would, until `start`.
+    /// Ends both halves and the process that watches over them as a crash would, until `start`.
     pub fn kill(&mut self) {
         let Some(mut daemon) = self.daemon.take() else { return };
         let halves: Vec<_> = [Half::Executor, Half::Poller]
             .into_iter()
             .filter_map(|half| pid_of(daemon.pid(), half))
             .collect();
-        daemon.kill();
+        // The parent stands still, so that it neither asks them to stop nor starts them again.
+        if let Some(parent) = i32::try_from(daemon.pid()).ok().and_then(Pid::from_raw) {
+            kill_process(parent, Signal::STOP).expect("a running parent can be stopped");
+        }
         for half in halves {
             end(half);
         }
+        daemon.kill();
     }
 
     /// Ends one half as a crash would; it is started again after a moment.
