@@ -14,8 +14,7 @@ use freehold_protocol::failure::FailureClass;
 const MAX_LINES: usize = 500;
 
 /// Files that may be longer, each with the reason.
-const LONG: &[(&str, &str)] =
-    &[("protocol/tests/hostile.rs", "a gallery: one short test per attack")];
+const LONG: &[(&str, &str)] = &[];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()

@@ -1,3 +1,5 @@
+//! Group commit, refused files, audit, backup and durability, on real files.
+
 use std::{
     io::{BufRead as _, BufReader},
     process::Stdio,

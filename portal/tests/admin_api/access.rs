@@ -1,3 +1,5 @@
+//! Tokens and roles.
+
 use serde_json::json;
 
 use crate::harness::World;

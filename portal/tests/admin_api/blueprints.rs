@@ -1,3 +1,5 @@
+//! Publishing blueprints.
+
 use serde_json::json;
 
 use crate::harness::{SHOP, World};

@@ -1,3 +1,5 @@
+//! Hosts and enrollment tokens.
+
 use serde_json::{Value, json};
 
 use crate::harness::World;

@@ -1,3 +1,5 @@
+//! Bad input, and repeated requests.
+
 use serde_json::json;
 
 use crate::harness::World;

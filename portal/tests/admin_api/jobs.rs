@@ -1,3 +1,5 @@
+//! Jobs: looking, cancelling, trying again.
+
 use std::time::{Duration, Instant};
 
 use freehold_protocol::{

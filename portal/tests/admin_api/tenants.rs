@@ -1,3 +1,5 @@
+//! Tenants: adding, changing, removing.
+
 use serde_json::{Value, json};
 
 use crate::harness::{World, acme};
