@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use freehold_agent::host::nginx::{
     CertificateFiles, NginxError, NginxMutex, ReloadWith, Route, Settings, Site, Stage,
@@ -17,7 +17,7 @@ use freehold_agent::host::nginx::{
 };
 use freehold_agent::host::probe::{self, ProbeError, Roots};
 use freehold_agent::runner::{Activity, CancelToken, Commands, Programs, Stream, System, Watch};
-use freehold_protocol::ids::Domain;
+use freehold_protocol::{ids::Domain, time::Timestamp};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -35,6 +35,11 @@ impl Drop for Nginx {
         rustix::process::kill_process(pid, rustix::process::Signal::QUIT).unwrap();
         self.child.wait().unwrap();
     }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap())
 }
 
 fn free_port() -> u16 {
@@ -186,7 +191,8 @@ fn a_site_from_http_to_https_and_away() {
     let plain = probe::at_loopback(settings.http_port);
     let tls = probe::at_loopback(settings.https_port);
     let mutex = NginxMutex::default();
-    let get = |path: &str| probe::public(&domain, &path.parse().unwrap(), tls, &roots, TIMEOUT);
+    let get =
+        |path: &str| probe::public(&domain, &path.parse().unwrap(), tls, &roots, now(), TIMEOUT);
     let get_plain =
         |path: &str| probe::public_plain(&domain, &path.parse().unwrap(), plain, TIMEOUT);
 
@@ -232,7 +238,7 @@ fn a_site_from_http_to_https_and_away() {
             assert!(head.contains("x-forwarded-proto: https\r\n"), "{body}");
             assert!(head.contains("x-forwarded-for: 127.0.0.1\r\n"), "{body}");
         }
-        let expires = probe::certificate_expiry(&domain, tls, &roots, TIMEOUT).unwrap();
+        let expires = probe::certificate_expiry(&domain, tls, &roots, now(), TIMEOUT).unwrap();
         assert!(expires.as_millis() > 0);
 
         // Suspended: the app is not reached any more.
@@ -338,7 +344,7 @@ fn what_nginx_refuses_changes_nothing() {
         assert_eq!(read_site(settings, https.tenant).unwrap(), before);
         let roots = Roots::read(&[&authority]).unwrap();
         let path = "/".parse().unwrap();
-        assert_eq!(probe::public(&domain, &path, tls, &roots, TIMEOUT).unwrap().status, 200);
+        assert_eq!(probe::public(&domain, &path, tls, &roots, now(), TIMEOUT).unwrap().status, 200);
 
         // A name that somebody else's file serves.
         let clash = Site { domain: "theirs.example.com".parse().unwrap(), ..https.clone() };
@@ -350,9 +356,10 @@ fn what_nginx_refuses_changes_nothing() {
         let file = nginx.base.path().join("other.pem");
         std::fs::write(&file, other.cert.pem()).unwrap();
         let strangers = Roots::read(&[&file]).unwrap();
-        let error = probe::public(&domain, &path, tls, &strangers, TIMEOUT).unwrap_err();
+        let error = probe::public(&domain, &path, tls, &strangers, now(), TIMEOUT).unwrap_err();
         assert!(matches!(error, ProbeError::Certificate { .. }), "{error}");
-        let error = probe::certificate_expiry(&domain, tls, &strangers, TIMEOUT).unwrap_err();
+        let error =
+            probe::certificate_expiry(&domain, tls, &strangers, now(), TIMEOUT).unwrap_err();
         assert!(matches!(error, ProbeError::Certificate { .. }), "{error}");
 
         // Somebody breaks nginx's configuration: we say so, and change nothing.

@@ -283,7 +283,13 @@ impl Executor {
     fn is_served(&self, tenant: &TenantRecord, facts: &CertificateFacts) -> Result<(), Failure> {
         let config = &self.engine.host().config;
         let Some(roots) = &config.roots else { return Ok(()) };
-        let shown = probe::certificate_expiry(&tenant.domain, config.public, roots, REQUEST)?;
+        let shown = probe::certificate_expiry(
+            &tenant.domain,
+            config.public,
+            roots,
+            self.clock.now(),
+            REQUEST,
+        )?;
         if shown == facts.not_after {
             return Ok(());
         }

@@ -195,7 +195,9 @@ fn ask_public(
     let Some(roots) = &config.roots else { return Ok((None, None)) };
     let url = public_url(context, subject.domain);
     let path = "/".parse().map_err(|_| bug("the root is no path"))?;
-    let answer = probe::public(subject.domain, &path, config.public, roots, REQUEST);
-    let expires = probe::certificate_expiry(subject.domain, config.public, roots, REQUEST).ok();
+    let now = context.now;
+    let answer = probe::public(subject.domain, &path, config.public, roots, now, REQUEST);
+    let expires =
+        probe::certificate_expiry(subject.domain, config.public, roots, now, REQUEST).ok();
     Ok((Some(probe::report(&url, &answer)), expires))
 }
