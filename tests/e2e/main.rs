@@ -13,3 +13,4 @@ mod remove;
 mod restore;
 mod rollback;
 mod two;
+mod upkeep;
