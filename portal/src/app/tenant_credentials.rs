@@ -31,6 +31,8 @@ impl RevealCredentials {
         let tenant = find(tx, &self.slug)?;
         let Some((sealed, at)) = tenants::credentials(tx, tenant.id)? else {
             if let Some(at) = tenant.credentials_shown_at {
+                let at = jiff::Timestamp::from_millisecond(at.as_millis())
+                    .map_or_else(|_| at.to_string(), |at| format!("{at:.0}"));
                 return Err(AppError::new(
                     Kind::Gone,
                     "credentials_shown",

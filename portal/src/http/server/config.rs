@@ -31,7 +31,7 @@ pub(super) const MIN_WRITE_BYTES_PER_SEC: u64 = 16 * 1024;
 
 /// How much of a refused request is read and thrown away, so that the client sees the answer and not a
 /// reset connection, and for how long.
-pub(super) const LINGER_BYTES: usize = 256 * 1024;
+pub(super) const LINGER_BYTES: usize = 4 * 1024 * 1024;
 /// See [`LINGER_BYTES`].
 pub(super) const LINGER: Duration = Duration::from_secs(1);
 
