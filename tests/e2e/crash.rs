@@ -2,7 +2,7 @@
 //! deploy has happened or has not; there is no third state, and no event is lost.
 
 use freehold_protocol::report::EventKind;
-use freehold_tests::world::{Half, World, blueprint, steps_of};
+use freehold_tests::world::{DEPLOY_STEPS, Half, World, blueprint, steps_of};
 use std::time::{Duration, Instant};
 
 /// Where the executor dies: containers half up, an account that may or may not have been made, a
@@ -11,27 +11,11 @@ const EXECUTOR: [&str; 3] = ["start", "onboard", "site-https"];
 /// Where both halves die: files half written, a database that is being changed, an order at the
 /// certificate authority.
 const BOTH: [&str; 3] = ["write-stack", "migrate", "certificate"];
-/// All steps of a deploy, for a run that has the time: with `FREEHOLD_TEST_EVERY_STEP=1` each test
-/// takes half of them.
-const EVERY: [&str; 12] = [
-    "preflight",
-    "reserve-ports",
-    "write-stack",
-    "pull-images",
-    "start",
-    "database-ready",
-    "migrate",
-    "onboard",
-    "site-http",
-    "certificate",
-    "site-https",
-    "verify",
-];
-
-/// These steps, or every second of all from number `half` on when all are asked for.
+/// These steps, or every second of all from number `half` on when all are asked for with
+/// `FREEHOLD_TEST_EVERY_STEP=1`, by a run that has the time.
 fn steps(some: &[&'static str], half: usize) -> Vec<&'static str> {
     if std::env::var_os("FREEHOLD_TEST_EVERY_STEP").is_some() {
-        EVERY.into_iter().skip(half).step_by(2).collect()
+        DEPLOY_STEPS.into_iter().skip(half).step_by(2).collect()
     } else {
         some.to_vec()
     }

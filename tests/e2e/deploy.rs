@@ -2,27 +2,11 @@
 
 use freehold_portal::api::jobs::JobView;
 use freehold_protocol::report::{EventKind, HealthStatus, JobResult};
-use freehold_tests::world::{Tenant, World, blueprint, docker, steps_of};
+use freehold_tests::world::{DEPLOY_STEPS, Tenant, World, blueprint, docker, steps_of};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-
-/// The steps of a first deploy, in order.
-const STEPS: [&str; 12] = [
-    "preflight",
-    "reserve-ports",
-    "write-stack",
-    "pull-images",
-    "start",
-    "database-ready",
-    "migrate",
-    "onboard",
-    "site-http",
-    "certificate",
-    "site-https",
-    "verify",
-];
 
 /// One world for all that a good deploy promises: a deploy takes seconds.
 #[test]
@@ -49,13 +33,13 @@ fn steps_are_told_in_order(world: &World, job: &JobView) {
     world.assert_gapless(&id);
     let events = world.events(&id);
     assert_eq!(events[0].what, EventKind::Accepted);
-    assert_eq!(steps_of(&events), STEPS);
+    assert_eq!(steps_of(&events), DEPLOY_STEPS);
     let done: Vec<_> = events
         .iter()
         .filter(|event| event.what == EventKind::StepDone)
         .map(|event| event.step.as_str())
         .collect();
-    assert_eq!(done, STEPS);
+    assert_eq!(done, DEPLOY_STEPS);
     assert!(job.steps.iter().all(|step| step.state == "done"), "{:#?}", job.steps);
     let Some(JobResult::Deployed(deployed)) = &job.result else { panic!("{:#?}", job.result) };
     assert_eq!(deployed.health.status, HealthStatus::Healthy, "{:#?}", deployed.health);
@@ -285,7 +269,7 @@ fn the_command_line_deploys_and_removes() {
     ]);
     let shown = added.clone();
     let text = added.ok() + &shown.stderr;
-    for step in STEPS {
+    for step in DEPLOY_STEPS {
         assert!(text.contains(step), "the progress does not name {step}: {text}");
     }
     world.assert_live(&tenant, "1");

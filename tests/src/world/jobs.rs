@@ -131,6 +131,22 @@ impl World {
     }
 }
 
+/// The steps of a first deploy, in order.
+pub const DEPLOY_STEPS: [&str; 12] = [
+    "preflight",
+    "reserve-ports",
+    "write-stack",
+    "pull-images",
+    "start",
+    "database-ready",
+    "migrate",
+    "onboard",
+    "site-http",
+    "certificate",
+    "site-https",
+    "verify",
+];
+
 /// Names of the steps that started, in order, without repeats after a restart.
 pub fn steps_of(events: &[JobEvent]) -> Vec<String> {
     let mut steps: Vec<String> = Vec::new();

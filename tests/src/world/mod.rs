@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 pub use agent::{Agent, Half};
 pub use api::{Api, Reply};
 pub use docker::docker;
-pub use jobs::steps_of;
+pub use jobs::{DEPLOY_STEPS, steps_of};
 pub use portal::Portal;
 pub use programs::{Outcome, agent_program, portal_program, run};
 pub use snapshot::Snapshot;
