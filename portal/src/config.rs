@@ -246,6 +246,13 @@ impl Config {
         if !self.public_url.is_empty() {
             check_url(&self.public_url)?;
         }
+        // Otherwise every client would have the proxy's address: the failures of one would lock all
+        // out, and all would count as this machine.
+        if self.public_url.starts_with("https://") && !with_certificate && !self.behind_proxy {
+            return Err(
+                "behind_proxy: public_url is https and the portal has no certificate, so a proxy must be in front; set behind_proxy = true (and have the proxy set X-Forwarded-For), or give tls_certificate and tls_key".into(),
+            );
+        }
         for (key, value, least, most) in [
             ("poll_wait_secs", self.poll_wait_secs, 1, freehold_protocol::wire::MAX_WAIT_SECS),
             ("lease_secs", self.lease_secs, 60, 3600),

@@ -141,11 +141,13 @@ impl Poll {
         if self.first {
             self.note(tx, &agent, &host)?;
         }
-        let agent = start_epoch(tx, keys, agent, self.request.head)?;
+        // Before a new epoch begins: it would close the old chain, and with it the one place where
+        // a restored database shows.
         if self.is_conflict(tx, &agent)? || host.state == HostState::Conflict {
             self.enter_conflict(tx, &agent, &host)?;
             return Ok(self.turn(tx, &host, Vec::new(), self.request.head, true));
         }
+        let agent = start_epoch(tx, keys, agent, self.request.head)?;
         self.settle_lost(tx, &agent, &host)?;
         let from =
             if self.request.head.epoch == agent.head.epoch { self.request.head.seq } else { 0 };

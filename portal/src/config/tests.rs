@@ -40,6 +40,7 @@ fn mistakes_name_the_key_and_the_remedy() {
         ("data_dir = \"x\"", vec![], "absolute"),
         ("public_url = \"http://portal.example.com\"", vec![], "https://"),
         ("public_url = \"https://portal.example.com/x\"", vec![], "host and port only"),
+        ("public_url = \"https://portal.example.com\"", vec![], "behind_proxy = true"),
         ("poll_wait_secs = 600", vec![], "1 to 55"),
         ("max_attempts = 0", vec![], "1 to 20"),
         ("", vec![("FREEHOLD_PORTAL_POL", "1")], "FREEHOLD_PORTAL_POL"),

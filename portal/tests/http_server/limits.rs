@@ -108,6 +108,25 @@ fn a_full_server_says_so_at_once() {
 }
 
 #[test]
+fn silent_connections_keep_nobody_out_of_a_full_server() {
+    let server = Running::start(Limits { max_connections: 3, ..Limits::default() });
+    let mut parked = server.client();
+    parked.send(b"GET /park HTTP/1.1\r\nHost: a\r\n\r\n");
+    server.expect("parked");
+    let mut first = server.client();
+    eventually("the first has come", || server.stats.open_connections() == 2);
+    thread::sleep(Duration::from_millis(50));
+    let second = server.client();
+    eventually("all places are taken", || server.stats.open_connections() == 3);
+    thread::sleep(Duration::from_millis(1_100));
+    let mut guest = server.client();
+    assert_eq!(guest.ask("GET /id HTTP/1.1\r\nHost: a\r\n\r\n").status, 200);
+    assert!(first.is_closed(), "the one that was silent for longest makes room");
+    assert!(!parked.has_answer(), "a request in hand is left alone");
+    drop(second);
+}
+
+#[test]
 fn the_deepest_handler_fits_the_stack() {
     let server = Running::start(Limits::default());
     let json = format!("{}1{}", "[{\"a\":".repeat(63), "}]".repeat(63));

@@ -1,5 +1,6 @@
 //! The agent API from the outside of its handlers: a real database, real keys, a scripted agent.
 
+mod history;
 mod world;
 
 use std::{collections::BTreeMap, sync::Arc, thread, time::Duration};
@@ -17,21 +18,18 @@ use freehold_protocol::{
 
 use crate::{
     app::{
-        hosts_admin::ResumeHost,
         jobs_admin::{CancelJob, ResumeJob, RetryJob},
-        rotate_key::RotateKey,
         tenant_credentials::RevealCredentials,
     },
     clock::Clock as _,
     config::Config,
-    db::{self, hosts, jobs},
+    db,
     domain::{job::JobState, tenant::TenantStatus},
     error::Kind,
     http::route::AgentRoute,
-    keys::Rotation,
 };
 
-use world::{ACTOR, Agent, World, call, facts, open, removal, upstream};
+use world::{ACTOR, Agent, World, call, facts, removal, upstream};
 
 #[test]
 fn enrollment_is_single_use_repeatable_by_the_same_agent_and_each_refusal_says_why() {
@@ -353,80 +351,6 @@ fn a_deploy_keeps_what_it_made_and_its_password_sealed() {
     assert_eq!(password.expose(), "first-password");
     let raw = std::fs::read(world.portal.db.path()).unwrap();
     assert!(!raw.windows(14).any(|part| part == b"first-password"));
-}
-
-#[test]
-fn a_restored_database_is_noticed_and_goes_on_only_when_resumed() {
-    let world = World::new();
-    let mut agent = world.agent();
-    world.probe();
-    agent.poll(&world);
-    let copy = world.dir.path().join("backup.db");
-    db::backup::backup(world.portal.db.path(), &copy).unwrap();
-    let later = world.probe();
-    let (_, jobs) = agent.poll(&world);
-    agent.report(&world, &jobs[0], Outcome::Succeeded, None, None).unwrap();
-    let World { dir, clock, portal } = world;
-    let path = portal.db.path().to_owned();
-    portal.db.close();
-    drop(portal);
-    db::backup::restore(&dir.path().join("data"), &path, &copy, clock.now()).unwrap();
-    let world = World { portal: open(dir.path(), &clock), dir, clock };
-    assert!(world.portal.db.read(|read| jobs::get(read, later)).is_err());
-    let new = world.probe();
-    let (poll, jobs) = agent.poll(&world);
-    assert!(poll.conflict && jobs.is_empty());
-    assert_eq!(world.host().state, hosts::HostState::Conflict);
-    let resume = |world: &World| {
-        let keys = world.portal.keys.current();
-        let resume = ResumeHost { name: "vps-1".parse().unwrap(), actor: ACTOR.into() };
-        world.portal.db.write(move |tx| resume.apply(tx, &keys))
-    };
-    assert_eq!(resume(&world).unwrap_err().code, "not_proven");
-    let mut request = agent.poll_request(&world, 0);
-    request.head_proof = agent.last.clone();
-    assert!(agent.poll_with(&world, &request).0.conflict);
-    resume(&world).unwrap();
-    let (poll, jobs) = agent.poll(&world);
-    assert!(!poll.conflict);
-    assert_eq!(jobs.iter().map(|(job, _)| (job.job_id, job.seq)).collect::<Vec<_>>(), [(new, 3)]);
-}
-
-#[test]
-fn the_same_place_with_another_hash_is_a_conflict() {
-    let world = World::new();
-    let mut agent = world.agent();
-    world.probe();
-    agent.poll(&world);
-    agent.head.hash = Sha256Digest::of(b"another history");
-    assert!(agent.poll(&world).0.conflict);
-}
-
-#[test]
-fn rotation_reaches_agents_and_a_compromise_starts_chains_anew() {
-    let world = World::new();
-    let mut agent = world.agent();
-    let accepted = world.probe();
-    let (_, old) = agent.poll(&world);
-    let rotate = |rotation| {
-        let rotate = RotateKey { rotation, actor: ACTOR.into() };
-        rotate.apply(&world.portal.db, &world.portal.keys).unwrap()
-    };
-    rotate(Rotation::Routine);
-    let never_taken = world.probe();
-    let stood = agent.head;
-    let (poll, _) = agent.poll(&world);
-    assert_eq!((poll.trust_version, poll.epoch), (2, 1));
-    // The answer with the second job was lost, then the key was stolen.
-    agent.head = stood;
-    rotate(Rotation::Compromised);
-    let (poll, jobs) = agent.poll(&world);
-    assert_eq!((poll.trust_version, poll.epoch), (3, 2));
-    let places: Vec<_> = jobs.iter().map(|(j, _)| (j.job_id, j.epoch, j.seq, j.attempt)).collect();
-    assert_eq!(places, [(never_taken, 2, 1, 1)]);
-    // What was accepted before goes on and is reported as ever.
-    agent.report(&world, &old[0], Outcome::Succeeded, None, None).unwrap();
-    assert_eq!(world.state(accepted), JobState::Succeeded);
 }
 
 #[test]

@@ -179,7 +179,8 @@ impl Server {
         rejector: &Rejector,
         per_ip: &Arc<PerIp>,
     ) {
-        if self.stats.open_connections() >= self.config.limits.max_connections {
+        let full = self.stats.open_connections() >= self.config.limits.max_connections;
+        if full && !self.control.close_longest_idle() {
             count(&self.stats.rejected_full_total);
             return rejector.turn_away(socket);
         }

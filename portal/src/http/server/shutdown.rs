@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -53,18 +53,39 @@ impl ShutdownHandle {
 
 type Callback = Arc<dyn Fn() + Send + Sync>;
 
+/// A connection that has been idle for so long may be closed in favour of a new one.
+const SPARE_AFTER: Duration = Duration::from_secs(1);
+/// The mark of a connection that is not idle.
+const BUSY: u64 = 0;
+
 /// One connection, as the shutdown sees it.
 #[derive(Debug)]
 pub(super) struct Entry {
     socket: Arc<TcpStream>,
-    idle: AtomicBool,
+    accepted: Instant,
+    /// Milliseconds from `accepted` to the moment since which it waits for a request, plus one; or
+    /// [`BUSY`].
+    idle_since: AtomicU64,
 }
 
 impl Entry {
     /// Marks whether the connection waits for a request. Both this and the signal are sequentially
     /// consistent, so that either `begin` sees the idle mark or the caller sees the signal after it.
     pub(super) fn set_idle(&self, idle: bool) {
-        self.idle.store(idle, Ordering::SeqCst);
+        let mark = if idle { self.age_millis() + 1 } else { BUSY };
+        self.idle_since.store(mark, Ordering::SeqCst);
+    }
+
+    fn age_millis(&self) -> u64 {
+        u64::try_from(self.accepted.elapsed().as_millis()).unwrap_or(u64::MAX - 1)
+    }
+
+    /// How long the connection has waited for a request; `None` while it has one in hand.
+    fn idle_for(&self) -> Option<Duration> {
+        match self.idle_since.load(Ordering::SeqCst) {
+            BUSY => None,
+            mark => Some(Duration::from_millis(self.age_millis().saturating_sub(mark - 1))),
+        }
     }
 }
 
@@ -107,7 +128,8 @@ impl Control {
         let mut state = self.lock();
         let id = state.next;
         state.next += 1;
-        let entry = Arc::new(Entry { socket, idle: AtomicBool::new(false) });
+        let idle_since = AtomicU64::new(BUSY);
+        let entry = Arc::new(Entry { socket, accepted: Instant::now(), idle_since });
         state.connections.insert(id, Arc::clone(&entry));
         (id, entry)
     }
@@ -143,6 +165,24 @@ impl Control {
         }
     }
 
+    /// Makes room for a new connection by closing the one that has been idle for longest; false when
+    /// none has been idle for a second. Somebody who opens connections and says nothing can so keep
+    /// nobody out; a parked long poll is a request in hand, and is never closed.
+    pub(super) fn close_longest_idle(&self) -> bool {
+        let state = self.lock();
+        let longest = state
+            .connections
+            .values()
+            .filter_map(|entry| Some((entry.idle_for()?, entry)))
+            .filter(|(idle, _)| *idle >= SPARE_AFTER)
+            .max_by_key(|(idle, _)| *idle);
+        let Some((_, entry)) = longest else { return false };
+        // Its thread takes a moment to end; until then it must not be chosen again.
+        entry.idle_since.store(BUSY, Ordering::SeqCst);
+        close(&entry.socket, Shutdown::Read);
+        true
+    }
+
     fn begin(&self) {
         if self.stopping.swap(true, Ordering::SeqCst) {
             return;
@@ -157,7 +197,7 @@ impl Control {
         }
         // Only the reading side: a request that arrived this moment is still answered.
         for entry in state.connections.values() {
-            if entry.idle.load(Ordering::SeqCst) {
+            if entry.idle_for().is_some() {
                 close(&entry.socket, Shutdown::Read);
             }
         }

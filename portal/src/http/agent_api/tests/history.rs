@@ -1,0 +1,113 @@
+//! The chain of jobs through restored databases and rotated keys.
+
+use freehold_protocol::{
+    ids::{JobId, Sha256Digest},
+    report::Outcome,
+};
+
+use super::world::{ACTOR, Agent, World, open};
+use crate::{
+    app::{hosts_admin::ResumeHost, rotate_key::RotateKey},
+    clock::Clock as _,
+    db::{self, hosts, jobs},
+    domain::job::JobState,
+    error::AppError,
+    keys::Rotation,
+};
+
+/// A portal that was put back to before its agent's last job, and that job.
+fn restored() -> (World, Agent, JobId) {
+    let world = World::new();
+    let mut agent = world.agent();
+    world.probe();
+    agent.poll(&world);
+    let copy = world.dir.path().join("backup.db");
+    db::backup::backup(world.portal.db.path(), &copy).unwrap();
+    let later = world.probe();
+    let (_, jobs) = agent.poll(&world);
+    agent.report(&world, &jobs[0], Outcome::Succeeded, None, None).unwrap();
+    let World { dir, clock, portal } = world;
+    let path = portal.db.path().to_owned();
+    portal.db.close();
+    drop(portal);
+    db::backup::restore(&dir.path().join("data"), &path, &copy, clock.now()).unwrap();
+    (World { portal: open(dir.path(), &clock), dir, clock }, agent, later)
+}
+
+fn resume_host(world: &World) -> Result<hosts::HostRow, AppError> {
+    let keys = world.portal.keys.current();
+    let resume = ResumeHost { name: "vps-1".parse().unwrap(), actor: ACTOR.into() };
+    world.portal.db.write(move |tx| resume.apply(tx, &keys))
+}
+
+#[test]
+fn a_restored_database_is_noticed_and_goes_on_only_when_resumed() {
+    let (world, mut agent, later) = restored();
+    assert!(world.portal.db.read(|read| jobs::get(read, later)).is_err());
+    let new = world.probe();
+    let (poll, jobs) = agent.poll(&world);
+    assert!(poll.conflict && jobs.is_empty());
+    assert_eq!(world.host().state, hosts::HostState::Conflict);
+    assert_eq!(resume_host(&world).unwrap_err().code, "not_proven");
+    let mut request = agent.poll_request(&world, 0);
+    request.head_proof = agent.last.clone();
+    assert!(agent.poll_with(&world, &request).0.conflict);
+    resume_host(&world).unwrap();
+    let (poll, jobs) = agent.poll(&world);
+    assert!(!poll.conflict);
+    assert_eq!(jobs.iter().map(|(job, _)| (job.job_id, job.seq)).collect::<Vec<_>>(), [(new, 3)]);
+}
+
+#[test]
+fn a_restored_database_is_noticed_although_the_keys_are_rotated_before_the_first_poll() {
+    let (world, mut agent, _) = restored();
+    let rotate = RotateKey { rotation: Rotation::Compromised, actor: ACTOR.into() };
+    rotate.apply(&world.portal.db, &world.portal.keys).unwrap();
+    let new = world.probe();
+    let mut request = agent.poll_request(&world, 0);
+    request.head_proof = agent.last.clone();
+    let (poll, jobs) = agent.poll_with(&world, &request);
+    assert!(poll.conflict && jobs.is_empty());
+    resume_host(&world).unwrap();
+    let (poll, jobs) = agent.poll(&world);
+    assert!(!poll.conflict);
+    let places: Vec<_> = jobs.iter().map(|(job, _)| (job.job_id, job.epoch, job.seq)).collect();
+    assert_eq!(places, [(new, 2, 1)], "the old chain is closed, the new one begins");
+}
+
+#[test]
+fn the_same_place_with_another_hash_is_a_conflict() {
+    let world = World::new();
+    let mut agent = world.agent();
+    world.probe();
+    agent.poll(&world);
+    agent.head.hash = Sha256Digest::of(b"another history");
+    assert!(agent.poll(&world).0.conflict);
+}
+
+#[test]
+fn rotation_reaches_agents_and_a_compromise_starts_chains_anew() {
+    let world = World::new();
+    let mut agent = world.agent();
+    let accepted = world.probe();
+    let (_, old) = agent.poll(&world);
+    let rotate = |rotation| {
+        let rotate = RotateKey { rotation, actor: ACTOR.into() };
+        rotate.apply(&world.portal.db, &world.portal.keys).unwrap()
+    };
+    rotate(Rotation::Routine);
+    let never_taken = world.probe();
+    let stood = agent.head;
+    let (poll, _) = agent.poll(&world);
+    assert_eq!((poll.trust_version, poll.epoch), (2, 1));
+    // The answer with the second job was lost, then the key was stolen.
+    agent.head = stood;
+    rotate(Rotation::Compromised);
+    let (poll, jobs) = agent.poll(&world);
+    assert_eq!((poll.trust_version, poll.epoch), (3, 2));
+    let places: Vec<_> = jobs.iter().map(|(j, _)| (j.job_id, j.epoch, j.seq, j.attempt)).collect();
+    assert_eq!(places, [(never_taken, 2, 1, 1)]);
+    // What was accepted before goes on and is reported as ever.
+    agent.report(&world, &old[0], Outcome::Succeeded, None, None).unwrap();
+    assert_eq!(world.state(accepted), JobState::Succeeded);
+}
