@@ -20,7 +20,8 @@ pub const TRUST_VALID_SECS: i64 = 400 * 86_400;
 pub const TRUST_WARN_SECS: i64 = 60 * 86_400;
 /// Most keys in one role.
 pub const MAX_KEYS: usize = 4;
-/// Most documents that are walked in one go.
+/// Most documents that are walked in one go, and most that one answer brings: a page. An agent that
+/// was away for longer walks page by page.
 pub const MAX_STEPS: usize = 64;
 
 /// The payload of a trust envelope (`application/vnd.freehold.trust.v1+json`).

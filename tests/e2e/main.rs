@@ -9,6 +9,7 @@ mod cancel;
 mod crash;
 mod deploy;
 mod enroll;
+mod network;
 mod remove;
 mod restore;
 mod rollback;

@@ -27,6 +27,11 @@ fn state(world: &World) -> String {
     world.api().get("/hosts/vps-1")["state"].as_str().unwrap().to_owned()
 }
 
+/// The host as its own agent shows it.
+fn agents_own(world: &World) -> serde_json::Value {
+    world.agent_ref().cli(&["status", "--json"]).json()["status"].clone()
+}
+
 fn probe(world: &World) -> String {
     let reply = world.api().call("POST", "/hosts/vps-1/probe", None);
     assert!((200..300).contains(&reply.status), "{}: {}", reply.status, reply.text);
@@ -39,17 +44,21 @@ fn an_older_database_is_noticed_and_the_host_resumed() {
     let mut world = World::start("restore");
     let tenant = world.deployed("acme");
     let file = backup(&world);
-    // Jobs that the backup does not know.
+    // A job that the backup does not know, not over when the database goes back.
     let later = world.tenant("late");
     world.create(&later, 1);
-    world.deploy(&later, 1);
-    let host = world.snapshot();
+    let lost = world.queue_deploy(&later, 1);
+    world.wait_step(&lost, "onboard");
 
     restore(&mut world, &file);
     world.eventually("the host shows a conflict", SOON, |world| state(world) == "conflict");
     world.eventually("the agent proves its chain", SOON, |world| {
         world.api().get("/hosts/vps-1")["conflict"]["proven"] == json!(true)
     });
+    world.eventually("the lost job is over", Duration::from_secs(180), |world| {
+        agents_own(world)["jobs"] == json!([])
+    });
+    let host = world.snapshot();
     // No job goes to it, whatever is asked for.
     let id = probe(&world);
     let status = world.agent_ref().cli(&["status"]).ok();
@@ -59,6 +68,10 @@ fn an_older_database_is_noticed_and_the_host_resumed() {
     world.cli(["host", "resume", "vps-1"]).ok();
     world.succeeds(&id);
     assert_eq!(state(&world), "enrolled");
+    // What the portal does not know any more holds up nothing: not the job above, and not for ever.
+    world.eventually("everything is told", Duration::from_secs(180), |world| {
+        agents_own(world)["outbox"] == json!(0)
+    });
     // A tenant that the portal does not know any more is not touched: absence is no order.
     world.snapshot().assert_same(&host);
     world.assert_live(&tenant, "1");

@@ -2,7 +2,7 @@
 //! it is this machine.
 
 use crate::process::Daemon;
-use crate::{curl, ports, scratch::Scratch};
+use crate::{curl, ports, scratch::Scratch, tls::Authority};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -171,26 +171,10 @@ fn configuration(
 
 /// A small authority and a certificate for 127.0.0.1, for Pebble's own listeners.
 fn write_server_certificate(folder: &Path) {
-    let write = |name: &str, text: String| {
-        std::fs::write(folder.join(name), text).expect("a file for Pebble");
-    };
-    let (issuer_pem, server_pem, key_pem) = server_certificate().expect("a certificate for Pebble");
-    write("server-ca.pem", issuer_pem);
-    write("server.pem", server_pem);
-    write("server.key", key_pem);
-}
-
-fn server_certificate() -> Result<(String, String, String), rcgen::Error> {
-    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-    let mut ca = CertificateParams::new(Vec::new())?;
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    ca.distinguished_name.push(rcgen::DnType::CommonName, "Authority of a test's ACME server");
-    let issuer = CertifiedIssuer::self_signed(ca, KeyPair::generate()?)?;
-    let key = KeyPair::generate()?;
-    let mut server = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
-    server.use_authority_key_identifier_extension = true;
-    let server = server.signed_by(&key, &issuer)?;
-    Ok((issuer.pem(), server.pem(), key.serialize_pem()))
+    let authority = Authority::new("Authority of a test's ACME server");
+    std::fs::write(folder.join("server-ca.pem"), authority.pem()).expect("a file for Pebble");
+    let certificate = authority.certificate(&["localhost", "127.0.0.1"]);
+    certificate.write(&folder.join("server.pem"), &folder.join("server.key"));
 }
 
 #[cfg(test)]

@@ -12,5 +12,7 @@ pub mod curl;
 pub mod nginx;
 pub mod ports;
 pub mod process;
+pub mod proxy;
 pub mod scratch;
+pub mod tls;
 pub mod world;

@@ -34,6 +34,8 @@ impl Answerer for Executor {
                 Err(error) => Reply::Error {
                     code: match error {
                         super::offer::OfferError::NotEnrolled => ErrorCode::NotEnrolled,
+                        super::offer::OfferError::NoPoll
+                        | super::offer::OfferError::TrustBehind { .. } => ErrorCode::AskAgain,
                         super::offer::OfferError::Journal(_) => ErrorCode::Journal,
                         _ => ErrorCode::OfferRefused,
                     },

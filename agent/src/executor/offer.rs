@@ -8,9 +8,9 @@ use std::{
 
 use freehold_protocol::{
     admit::{Admitted, Refusal, Standing, admit},
-    dsse::Envelope,
+    dsse::{Envelope, EnvelopeError},
     time::Timestamp,
-    trust::{Trust, TrustError},
+    trust::{MAX_STEPS, Trust, TrustError},
     wire::{Head, PollAnswer},
 };
 
@@ -36,6 +36,13 @@ pub enum OfferError {
     /// The trust documents that came with it were refused.
     #[error("a trust document was refused")]
     Trust(#[source] TrustError),
+    /// The answer brought a full page of trust documents, which were taken, and is signed by a key of
+    /// a later one: the next poll brings more.
+    #[error("more trust documents are needed, from version {held} on")]
+    TrustBehind {
+        /// The version that is held by now.
+        held: u64,
+    },
     /// The answer was refused.
     #[error("the answer was refused")]
     Refused(#[source] Refusal),
@@ -52,6 +59,7 @@ impl OfferError {
             Self::NotEnrolled => "not_enrolled",
             Self::NoPoll => "no_poll",
             Self::Trust(error) => error.code(),
+            Self::TrustBehind { .. } => "trust_behind",
             Self::Refused(refusal) => refusal.code(),
             Self::Journal(_) => "journal",
         }
@@ -68,8 +76,10 @@ impl Executor {
         let _one = self.offering.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = self.take(answer);
         match &taken {
-            // An answer to a poll of before our own restart is nobody's fault.
-            Ok(_) | Err(OfferError::NotEnrolled | OfferError::NoPoll) => {}
+            // An answer to a poll of before our own restart is nobody's fault, nor is a long sleep.
+            Ok(_)
+            | Err(OfferError::NotEnrolled | OfferError::NoPoll | OfferError::TrustBehind { .. }) => {
+            }
             Err(OfferError::Journal(error)) => self.break_down(error),
             Err(error) => self.note_refusal(error)?,
         }
@@ -99,7 +109,12 @@ impl Executor {
             head,
             nonce: &nonce,
         };
-        let admitted = admit(&standing, answer).map_err(OfferError::Refused)?;
+        let admitted = admit(&standing, answer).map_err(|refusal| match refusal {
+            Refusal::Answer(EnvelopeError::NotTrusted { .. }) if steps.len() == MAX_STEPS => {
+                OfferError::TrustBehind { held: enrolled.by.trust.document().version }
+            }
+            refusal => OfferError::Refused(refusal),
+        })?;
         self.record(&enrolled, head, &admitted, &answer.jobs).map_err(OfferError::Journal)
     }
 

@@ -6,6 +6,7 @@ use std::{fmt, net::IpAddr, str::FromStr};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     tls: bool,
+    loopback: bool,
     authority: String,
     prefix: String,
 }
@@ -23,6 +24,11 @@ impl Address {
     #[must_use]
     pub const fn is_tls(&self) -> bool {
         self.tls
+    }
+    /// Whether it is this machine's own.
+    #[must_use]
+    pub const fn is_loopback(&self) -> bool {
+        self.loopback
     }
     /// Host and port, as they are signed: without the scheme's default port.
     #[must_use]
@@ -99,7 +105,7 @@ impl FromStr for Address {
             Some(port) if port != default => format!("{host}:{port}"),
             _ => host.to_owned(),
         };
-        Ok(Self { tls, authority, prefix: prefix.to_owned() })
+        Ok(Self { tls, loopback, authority, prefix: prefix.to_owned() })
     }
 }
 
@@ -123,6 +129,7 @@ mod tests {
         ] {
             let address: Address = text.parse().unwrap();
             assert_eq!((address.url("/x").as_str(), address.authority()), (url, authority));
+            assert_eq!(address.is_loopback(), text.starts_with("http:"), "{text}");
         }
         for text in [
             "http://portal.example.org",

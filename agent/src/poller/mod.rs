@@ -8,6 +8,7 @@
 //! | [`poll`] | the long poll, on a connection of its own |
 //! | [`tell`] | events, reports and inventories, on another one |
 //! | [`portal`] | the HTTP client |
+//! | `tls` | certificate authorities |
 //! | [`address`] | the portal's address |
 //! | [`backoff`] | pauses after failures |
 
@@ -18,6 +19,7 @@ pub mod portal;
 pub mod tell;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::{
     path::PathBuf,

@@ -11,13 +11,16 @@ use super::{
 };
 use crate::{
     cli::chain_of,
-    socket::{CallError, Offered, Reply, Request, StatusView},
+    socket::{CallError, ErrorCode, Offered, Reply, Request, StatusView},
 };
 
 /// The wait that is asked for before the portal has said what it wants.
 const FIRST_WAIT_SECS: u32 = 25;
 /// Longest pause that an answer can order: a mistake must not silence an agent for a day.
 const MAX_PAUSE: Duration = Duration::from_secs(600);
+/// How often in a row the portal is asked again at once because the executor wants it. More than one
+/// agent needs in a life: with it come over a thousand trust documents.
+const MAX_ASKED_AGAIN: u32 = 20;
 /// So many intervals without a good answer are a freeze.
 const FREEZE_INTERVALS: u32 = 3;
 
@@ -31,6 +34,12 @@ enum TurnError {
 }
 
 impl TurnError {
+    /// Whether the executor wants the portal to be asked again: it was restarted while the portal
+    /// held the poll, or it needs the next page of trust documents. The portal repeats the rest.
+    const fn wants_another(&self) -> bool {
+        matches!(self, Self::Executor(CallError::Refused { code: ErrorCode::AskAgain, .. }))
+    }
+
     /// Whether the request may have been cut because it was held: there was no answer, or a proxy's.
     fn may_come_from_the_wait(&self) -> bool {
         match self {
@@ -124,11 +133,18 @@ impl Poller {
         let first_interval = Duration::from_secs(u64::from(FIRST_WAIT_SECS) + 10);
         let mut freeze =
             Freeze { last_good: Instant::now(), interval: first_interval, told: false };
+        let mut asked_again = 0;
         while !self.is_stopping() {
             let begun = Instant::now();
             let pause = match self.turn(line, wait_secs) {
+                Err(error) if error.wants_another() && asked_again < MAX_ASKED_AGAIN => {
+                    tracing::info!(why = %chain_of(&error), "asking the portal again");
+                    asked_again += 1;
+                    Duration::ZERO
+                }
                 Ok(offered) => {
                     backoff.reset();
+                    asked_again = 0;
                     let rest;
                     (wait_secs, rest) = holding.answered(offered.wait_seconds);
                     let asked = Duration::from_secs(offered.next_poll_seconds.into());
@@ -250,5 +266,19 @@ mod tests {
         // It comes back when the network does.
         let waits: Vec<u32> = (0..200).map(|_| holding.answered(25).0).collect();
         assert!(waits.is_sorted() && waits[0] == 2 && waits[199] == 25, "{waits:?}");
+    }
+
+    #[test]
+    fn three_intervals_without_a_good_answer_are_a_freeze() {
+        let of = |interval| Freeze { last_good: Instant::now(), interval, told: false };
+        let (mut soon, mut late) = (of(Duration::from_millis(10)), of(Duration::from_secs(600)));
+        assert!(!late.check());
+        std::thread::sleep(Duration::from_millis(40));
+        assert!(soon.check() && soon.told);
+        assert!(!late.check());
+        // A good answer ends it, and the interval that came with it counts.
+        soon.good(Duration::from_secs(600));
+        std::thread::sleep(Duration::from_millis(40));
+        assert!(!soon.check() && !soon.told);
     }
 }

@@ -1,6 +1,6 @@
 //! The portal over HTTP: blocking, signed, every wait bounded.
 
-use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use freehold_protocol::{
     PROTOCOL_VERSION,
@@ -12,9 +12,9 @@ use freehold_protocol::{
     wire::MAX_AGENT_BODY_BYTES,
 };
 use serde::{Serialize, de::DeserializeOwned};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
+use ureq::tls::{RootCerts, TlsConfig};
 
-use super::address::Address;
+use super::{address::Address, tls};
 use crate::{config::PortalConfig, socket::MAX_FRAME_BYTES};
 
 /// Largest answer that is read; it must fit a frame of the socket with the frame's own words.
@@ -58,6 +58,15 @@ pub enum PortalError {
     Malformed(String),
 }
 
+/// Whether a name could not be looked up, for which the standard library has words but no kind.
+fn is_unknown_name(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::HostNotFound => true,
+        ureq::Error::Io(error) => error.to_string().starts_with("failed to lookup address"),
+        _ => false,
+    }
+}
+
 fn problem_line(problem: &Problem) -> &str {
     if problem.detail.is_empty() { &problem.title } else { &problem.detail }
 }
@@ -69,10 +78,14 @@ impl PortalError {
         match self {
             Self::Setup(_) => "see [portal] in /etc/freehold/agent.toml".into(),
             Self::Unreachable { source, .. } => match source.as_ref() {
-                ureq::Error::Tls(_) | ureq::Error::Rustls(_) => {
-                    "the portal's certificate was not accepted: for a private authority set portal.ca_file".into()
+                error if tls::fault(error).is_some() => tls::hint(error).into(),
+                ureq::Error::Tls(_) => tls::hint(source).into(),
+                error if is_unknown_name(error) => {
+                    "check the host's DNS and the portal's name, or set the proxy that knows it ([portal] proxy)".into()
                 }
-                ureq::Error::HostNotFound => "check the host's DNS, and the portal's name".into(),
+                ureq::Error::ConnectProxyFailed(_) => {
+                    "the proxy does not lead to the portal: have it allow CONNECT to it, or see [portal] proxy, HTTPS_PROXY and NO_PROXY".into()
+                }
                 _ => "check the network, the firewall's outgoing rules and the proxy ([portal] proxy)"
                     .into(),
             },
@@ -147,12 +160,16 @@ impl Portal {
     /// [`PortalError::Setup`].
     pub fn new(config: &PortalConfig, address: Address) -> Result<Self, PortalError> {
         let setup = |what: String| PortalError::Setup(what);
-        let proxy = if config.proxy.is_empty() {
-            ureq::Proxy::try_from_env()
-        } else {
+        let proxy = if !config.proxy.is_empty() {
             let proxy = ureq::Proxy::new(&config.proxy)
                 .map_err(|error| setup(format!("portal.proxy: {error}")))?;
             Some(proxy)
+        } else if address.is_loopback() {
+            // A proxy that the environment names for everything cannot know what this machine's
+            // own address leads to.
+            None
+        } else {
+            ureq::Proxy::try_from_env()
         };
         let mut builder = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -170,7 +187,7 @@ impl Portal {
             let provider = Arc::new(rustls::crypto::ring::default_provider());
             builder = builder.https_only(true).tls_config(
                 TlsConfig::builder()
-                    .root_certs(RootCerts::new_with_certs(&authorities(config)?))
+                    .root_certs(RootCerts::new_with_certs(&tls::authorities(config)?))
                     .unversioned_rustls_crypto_provider(provider)
                     .build(),
             );
@@ -311,43 +328,6 @@ impl Portal {
 fn http_date(text: &str) -> Option<Timestamp> {
     let time = jiff::fmt::rfc2822::parse(text).ok()?;
     Some(Timestamp::from_millis(time.timestamp().as_millisecond()))
-}
-
-/// The certificate authorities of the system and of `portal.ca_file`.
-fn authorities(config: &PortalConfig) -> Result<Vec<Certificate<'static>>, PortalError> {
-    let mut found = Vec::new();
-    let mut files: Vec<(&str, &PathBuf)> = Vec::new();
-    // A host without the ca-certificates package can still have a private authority.
-    if config.system_ca_file.exists() {
-        files.push(("portal.system_ca_file", &config.system_ca_file));
-    }
-    if !config.ca_file.as_os_str().is_empty() {
-        files.push(("portal.ca_file", &config.ca_file));
-    }
-    for (key, file) in files {
-        let pem = fs::read(file).map_err(|error: io::Error| {
-            PortalError::Setup(format!("{key}: cannot read {}: {error}", file.display()))
-        })?;
-        let before = found.len();
-        for item in ureq::tls::parse_pem(&pem) {
-            if let Ok(PemItem::Certificate(certificate)) = item {
-                found.push(certificate);
-            }
-        }
-        if found.len() == before {
-            return Err(PortalError::Setup(format!(
-                "{key}: {} holds no PEM certificate",
-                file.display()
-            )));
-        }
-    }
-    if found.is_empty() {
-        return Err(PortalError::Setup(
-            "no certificate authority is known; install the package ca-certificates or set portal.ca_file"
-                .into(),
-        ));
-    }
-    Ok(found)
 }
 
 #[cfg(test)]

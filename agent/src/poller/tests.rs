@@ -26,6 +26,7 @@ use crate::{
     enroll::{EnrollError, enroll},
     exit::Exit,
     journal::{Journal, Missing},
+    socket::{ErrorCode, Reply, Request},
 };
 
 fn id<T: std::str::FromStr>(n: u16) -> T
@@ -352,4 +353,59 @@ fn the_poller_polls_signs_and_follows_the_portals_clock() {
     let told = portal.told.lock().unwrap();
     assert_eq!(told.iter().find(|line| line.contains("poll")).unwrap(), "/api/v1/agent/poll now");
     assert!(told.iter().any(|line| line == "/api/v1/agent/poll 2033"), "{told:?}");
+}
+
+/// An executor that was restarted so many times while the portal held a poll.
+struct Restarted {
+    executor: Arc<crate::executor::Executor>,
+    times: std::sync::atomic::AtomicU32,
+}
+
+impl crate::socket::Answerer for Restarted {
+    fn answer(&self, caller: crate::socket::Caller, request: Request) -> Reply {
+        let offer = matches!(request, Request::Offer { .. });
+        let one_less = |times: u32| times.checked_sub(1);
+        if offer && self.times.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
+            return Reply::Error { code: ErrorCode::AskAgain, message: "no_poll".into() };
+        }
+        self.executor.answer(caller, request)
+    }
+}
+
+#[test]
+fn an_answer_that_the_executor_has_forgotten_is_asked_for_again_at_once() {
+    let portal = FakePortal::start();
+    let dir = tempfile::tempdir().unwrap();
+    let config = configured(dir.path());
+    let journal = journal(&config);
+    enroll(&config, &journal, &portal.token(), facts(), false, &SystemClock).unwrap();
+    let poller = Poller::new(&config, Arc::new(SystemClock));
+    let executor = crate::executor::build::executor(&config).unwrap();
+    let stop = executor.closed_flag();
+    let listener = crate::socket::Listener::bind(&config.socket, None).unwrap();
+    let times = 6;
+    let answerer: Arc<dyn crate::socket::Answerer> =
+        Arc::new(Restarted { executor: Arc::clone(&executor), times: times.into() });
+    thread::scope(|scope| {
+        scope.spawn(|| poller.run(&config).unwrap());
+        scope.spawn(move || {
+            listener.serve(crate::socket::Peers { poller: None }, &answerer, &stop).unwrap();
+        });
+        let until = Instant::now() + Duration::from_secs(60);
+        while portal.polls.lock().unwrap().len() <= times as usize {
+            assert!(Instant::now() < until, "no polls: {}", poller.state());
+            thread::sleep(Duration::from_millis(20));
+        }
+        poller.stop();
+        executor.stop();
+        executor.close();
+    });
+    let polls = portal.polls.lock().unwrap();
+    let took = polls[times as usize].clock.millis_since(polls[0].clock);
+    // Six pauses after failures are half a minute and more.
+    assert!(took < 20_000, "{took} ms");
+    let mut nonces: Vec<_> = polls.iter().map(|poll| poll.nonce.to_string()).collect();
+    nonces.sort();
+    nonces.dedup();
+    assert_eq!(nonces.len(), polls.len(), "a nonce was used twice");
 }

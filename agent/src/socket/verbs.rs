@@ -101,6 +101,9 @@ pub enum ErrorCode {
     NotEnrolled,
     /// The offered answer did not pass the checks.
     OfferRefused,
+    /// The offered answer is to a poll of before the executor's restart, or brought a page of trust
+    /// documents and more are needed: the portal is to be asked again at once.
+    AskAgain,
     /// The verb is not for this caller.
     Forbidden,
     /// What it is about does not exist, or is not in the state that the verb needs.

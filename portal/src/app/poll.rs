@@ -5,6 +5,7 @@ use freehold_protocol::{
     failure::{Failure, FailureClass},
     ids::{AgentId, JobId},
     time::Timestamp,
+    trust::MAX_STEPS,
     wire::{Head, MAX_POLL_ANSWER_BYTES, PollAnswer, PollPayload, PollRequest},
 };
 use serde_json::json;
@@ -115,7 +116,13 @@ impl Turn {
         Ok(PollAnswer {
             answer,
             jobs: self.links.into_iter().map(|link| link.envelope).collect(),
-            trust: keys.trust_after(request.trust_version).to_vec(),
+            // A page; an agent that lacks more asks again at once.
+            trust: keys
+                .trust_after(request.trust_version)
+                .iter()
+                .take(MAX_STEPS)
+                .cloned()
+                .collect(),
         })
     }
 }

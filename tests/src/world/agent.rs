@@ -2,7 +2,7 @@
 //! are a test's own.
 
 use super::programs::{Outcome, agent_program, run};
-use super::{PORTS, Setup};
+use super::{PORTS, Portal, Setup};
 use crate::{acme::Acme, nginx::Nginx, process::Daemon, scratch::Scratch};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fmt::Write as _;
@@ -34,8 +34,7 @@ impl Agent {
     /// Writes its configuration; it is neither enrolled nor started.
     pub(super) fn prepare(
         scratch: &Scratch,
-        nginx: &Nginx,
-        acme: &Acme,
+        (portal, nginx, acme): (&Portal, &Nginx, &Acme),
         first_port: u16,
         setup: &Setup,
     ) -> Self {
@@ -46,7 +45,7 @@ impl Agent {
             std::fs::create_dir_all(folder.join(name)).expect("a folder for the agent");
         }
         let disk = setup.state_disk_kib.map(|kib| Disk::mount(&folder.join("state"), kib));
-        let text = configuration(&folder, nginx, acme, first_port);
+        let text = configuration(&folder, (portal, nginx, acme), first_port);
         std::fs::write(folder.join("agent.toml"), text).expect("agent.toml");
         Self { daemon: None, folder, setup: setup.clone(), disk }
     }
@@ -198,7 +197,12 @@ fn end(pid: Pid) {
     }
 }
 
-fn configuration(folder: &Path, nginx: &Nginx, acme: &Acme, first_port: u16) -> String {
+fn configuration(
+    folder: &Path,
+    (portal, nginx, acme): (&Portal, &Nginx, &Acme),
+    first_port: u16,
+) -> String {
+    let portal_ca = portal.tls().map(|tls| tls.ca.display().to_string()).unwrap_or_default();
     let at = |name: &str| folder.join(name).display().to_string();
     let list = nginx.args().iter().map(|arg| format!("\"{arg}\"")).collect::<Vec<_>>().join(", ");
     let half = PORTS / 2;
@@ -216,6 +220,7 @@ stop_grace_secs = 5
 log = \"info\"
 
 [portal]
+ca_file = \"{portal_ca}\"
 max_backoff_secs = 5
 
 [nginx]

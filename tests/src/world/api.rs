@@ -2,7 +2,10 @@
 
 use freehold_protocol::problem::Problem;
 use serde_json::Value;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
+use ureq::tls::{PemItem, RootCerts, TlsConfig};
 
 /// A client with a token.
 #[derive(Debug, Clone)]
@@ -26,14 +29,29 @@ pub struct Reply {
 }
 
 impl Api {
-    /// A client of the portal at `url`.
-    pub fn new(url: &str, token: &str) -> Self {
-        let config = ureq::Agent::config_builder()
+    /// A client of the portal at `url`, trusting the authority in `ca` alone when it is given.
+    pub fn new(url: &str, token: &str, ca: Option<&Path>) -> Self {
+        let mut config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(60)))
-            .proxy(None)
-            .build();
-        Self { url: url.to_owned(), token: token.to_owned(), agent: config.into() }
+            .proxy(None);
+        if let Some(ca) = ca {
+            let pem = std::fs::read(ca).expect("an authority");
+            let roots: Vec<_> = ureq::tls::parse_pem(&pem)
+                .filter_map(|item| match item {
+                    Ok(PemItem::Certificate(certificate)) => Some(certificate),
+                    _ => None,
+                })
+                .collect();
+            let tls = TlsConfig::builder()
+                .root_certs(RootCerts::new_with_certs(&roots))
+                .unversioned_rustls_crypto_provider(Arc::new(
+                    rustls::crypto::ring::default_provider(),
+                ))
+                .build();
+            config = config.https_only(true).tls_config(tls);
+        }
+        Self { url: url.to_owned(), token: token.to_owned(), agent: config.build().into() }
     }
 
     /// Where the portal is.

@@ -18,7 +18,7 @@ pub use agent::{Agent, Half};
 pub use api::{Api, Reply};
 pub use docker::docker;
 pub use jobs::{DEPLOY_STEPS, steps_of};
-pub use portal::Portal;
+pub use portal::{Portal, Tls};
 pub use programs::{Outcome, agent_program, portal_program, run};
 pub use snapshot::Snapshot;
 pub use tenant::{Tenant, blueprint};
@@ -39,6 +39,9 @@ const WORLDS: u16 = 400;
 pub struct Setup {
     /// Lines of the portal's configuration.
     pub portal: Vec<String>,
+    /// The portal speaks TLS with a certificate of a private authority, and agents and admins
+    /// call it by this name; the test itself calls it `localhost`.
+    pub tls: Option<String>,
     /// `key=value` for the agent's `--set`.
     pub agent: Vec<String>,
     /// Further environment of the agent.
@@ -85,8 +88,8 @@ impl World {
         let scratch = Scratch::new(name);
         let nginx = Nginx::start(&scratch);
         let acme = Acme::start(&scratch, nginx.http_port());
-        let portal = Portal::start(&scratch, &setup.portal);
-        let agent = Agent::prepare(&scratch, &nginx, &acme, first, &setup);
+        let portal = Portal::start(&scratch, &setup);
+        let agent = Agent::prepare(&scratch, (&portal, &nginx, &acme), first, &setup);
         let mut world = Self { agent, portal, acme, nginx, tag, ports: claim, scratch };
         if !setup.no_host {
             world.enroll();
@@ -95,10 +98,15 @@ impl World {
         world
     }
 
-    /// Adds the host on the portal and enrolls the agent as it.
-    pub fn enroll(&mut self) {
+    /// Adds the host on the portal.
+    pub fn add_host(&self) {
         let body = serde_json::json!({ "name": HOST });
         self.api().call("POST", "/hosts", Some(&body)).expect(201);
+    }
+
+    /// Adds the host on the portal and enrolls the agent as it.
+    pub fn enroll(&mut self) {
+        self.add_host();
         let token = self.enrollment_token(None);
         let outcome = self.agent.enroll(&token, &[]);
         assert!(outcome.success(), "the agent does not enroll: {outcome}");
@@ -153,8 +161,21 @@ impl World {
         &self.scratch
     }
 
-    /// Runs `freehold` as the owner.
+    /// Runs `freehold` as the owner; it trusts the portal's authority.
     pub fn cli<I, A>(&self, args: I) -> Outcome
+    where
+        I: IntoIterator<Item = A>,
+        A: AsRef<std::ffi::OsStr>,
+    {
+        let mut all: Vec<_> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
+        if let Some(tls) = self.portal.tls() {
+            all.extend(["--ca-file".into(), tls.ca.clone().into_os_string()]);
+        }
+        self.cli_as_is(all)
+    }
+
+    /// Runs `freehold` as the owner, knowing the system's authorities only.
+    pub fn cli_as_is<I, A>(&self, args: I) -> Outcome
     where
         I: IntoIterator<Item = A>,
         A: AsRef<std::ffi::OsStr>,

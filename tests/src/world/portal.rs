@@ -1,8 +1,9 @@
 //! `freehold serve`, as an installation runs it.
 
+use super::Setup;
 use super::api::Api;
 use super::programs::{Outcome, portal_program, run};
-use crate::{ports, process::Daemon, scratch::Scratch};
+use crate::{ports, process::Daemon, scratch::Scratch, tls::Authority};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
@@ -18,11 +19,41 @@ pub struct Portal {
     api: Api,
     port: u16,
     folder: PathBuf,
+    tls: Option<Tls>,
+}
+
+/// A portal's own TLS.
+#[derive(Debug)]
+pub struct Tls {
+    /// Who issues its certificates.
+    pub authority: Authority,
+    /// PEM file of the authority.
+    pub ca: PathBuf,
+    /// Where the portal reads its certificate.
+    pub chain: PathBuf,
+    /// Where the portal reads its key.
+    pub key: PathBuf,
+}
+
+impl Tls {
+    /// An authority, and a first certificate for `name`.
+    fn prepare(folder: &Path, name: &str) -> Self {
+        let at = |file: &str| folder.join(file);
+        let tls = Self {
+            authority: Authority::new("Authority of a test's portal"),
+            ca: at("ca.pem"),
+            chain: at("portal.pem"),
+            key: at("portal.key"),
+        };
+        std::fs::write(&tls.ca, tls.authority.pem()).expect("ca.pem");
+        tls.authority.certificate(&["localhost", name]).write(&tls.chain, &tls.key);
+        tls
+    }
 }
 
 impl Portal {
     /// Starts a new one in `scratch`'s folder `portal`.
-    pub(super) fn start(scratch: &Scratch, lines: &[String]) -> Self {
+    pub(super) fn start(scratch: &Scratch, setup: &Setup) -> Self {
         let folder = scratch.folder("portal");
         let port = ports::free();
         let mut text = format!(
@@ -30,15 +61,27 @@ impl Portal {
             "listen = \"127.0.0.1:{port}\"\ndata_dir = \"{}\"\nmax_attempts = 1\n",
             folder.join("data").display()
         );
-        for line in lines {
+        let mut url = format!("http://127.0.0.1:{port}");
+        let tls = setup.tls.as_ref().map(|name| {
+            let tls = Tls::prepare(&folder, name);
+            url = format!("https://localhost:{port}");
+            text += &format!(
+                "public_url = \"https://{name}:{port}\"\ntls_certificate = \"{}\"\ntls_key = \"{}\"\ntls_reload_secs = 1\n",
+                tls.chain.display(),
+                tls.key.display()
+            );
+            tls
+        });
+        for line in &setup.portal {
             text.push_str(line);
             text.push('\n');
         }
         std::fs::write(folder.join("portal.toml"), text).expect("portal.toml");
-        let url = format!("http://127.0.0.1:{port}");
-        let mut portal = Self { daemon: None, api: Api::new(&url, ""), port, folder };
+        let ca = tls.as_ref().map(|tls| tls.ca.clone());
+        let api = |token: &str| Api::new(&url, token, ca.as_deref());
+        let mut portal = Self { daemon: None, api: api(""), port, folder, tls };
         portal.begin();
-        portal.api = Api::new(&url, &portal.first_token());
+        portal.api = api(&portal.first_token());
         portal
     }
 
@@ -61,9 +104,10 @@ impl Portal {
         command.arg("serve").arg("--config").arg(self.config());
         let mut daemon = Daemon::start("freehold serve", &command, &self.log_file());
         daemon.wait_for_port(self.port, START);
-        let url = format!("http://127.0.0.1:{}/readyz", self.port);
+        let url = format!("{}/readyz", self.api.url());
+        let ca = self.tls.as_ref().map(|tls| tls.ca.as_path());
         daemon.wait_until("is ready", START, || {
-            crate::curl::get(&url, None).is_ok_and(|answer| answer.status == 200)
+            crate::curl::get(&url, ca).is_ok_and(|answer| answer.status == 200)
         });
         self.daemon = Some(daemon);
     }
@@ -90,6 +134,11 @@ impl Portal {
     /// Its API, as the owner.
     pub fn api(&self) -> &Api {
         &self.api
+    }
+
+    /// Its own TLS, when the setup asked for it.
+    pub fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
     }
 
     /// Its port.

@@ -226,6 +226,20 @@ impl World {
         (Envelope::sign(&document, &[&self.root_key]).unwrap(), key)
     }
 
+    /// So many trust documents after the first, each with a job key of its own, and the last key.
+    pub fn rotations(&self, count: u64) -> (Vec<Envelope>, SigningKey) {
+        let key = |version: u64| {
+            let mut seed = [200; 32];
+            seed[..8].copy_from_slice(&version.to_le_bytes());
+            SigningKey::from_seed(&seed)
+        };
+        let sign = |version| {
+            let document = document(version, version, &self.root_key, &key(version));
+            Envelope::sign(&document, &[&self.root_key]).unwrap()
+        };
+        ((2..=count + 1).map(sign).collect(), key(count + 1))
+    }
+
     pub fn answer(
         &self,
         key: &SigningKey,

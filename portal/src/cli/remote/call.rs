@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use freehold_protocol::problem::Problem;
+use rustls::CertificateError as Why;
 
 use super::tls::AuthoritiesError;
 use crate::{
@@ -60,6 +61,15 @@ pub(crate) enum CallError {
     },
 }
 
+/// Whether a name could not be looked up, for which the standard library has words but no kind.
+fn is_unknown_name(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::HostNotFound => true,
+        ureq::Error::Io(error) => error.to_string().starts_with("failed to lookup address"),
+        _ => false,
+    }
+}
+
 fn problem_line(problem: &Problem) -> &str {
     if problem.detail.is_empty() { &problem.title } else { &problem.detail }
 }
@@ -69,9 +79,7 @@ impl CallError {
     /// restarts, is overloaded, or the network is away.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
-            Self::Unreachable { source, .. } => {
-                !matches!(source.as_ref(), ureq::Error::Rustls(_) | ureq::Error::Tls(_))
-            }
+            Self::Unreachable { source, .. } => tls_fault(source).is_none(),
             Self::Answered { problem, .. } => matches!(problem.status, 408 | 425 | 429 | 500..),
             Self::Foreign { status, .. } => matches!(status, 408 | 425 | 429 | 500..),
             Self::Malformed { .. } | Self::Authorities { .. } => false,
@@ -109,13 +117,13 @@ impl CallError {
                     .into()
             }
             Self::Unreachable { source, .. } => match source.as_ref() {
-                ureq::Error::Tls(_) | ureq::Error::Rustls(_) => {
-                    "the portal's certificate was not accepted; for a private authority use --ca-file FILE".into()
-                }
-                ureq::Error::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
-                    "the portal's certificate was not accepted; for a private authority use --ca-file FILE".into()
-                }
-                ureq::Error::HostNotFound => "check the portal's name and this machine's DNS".into(),
+                error if tls_fault(error).is_some() => match tls_fault(error) {
+                    Some(rustls::Error::InvalidCertificate(
+                        Why::NotValidForName | Why::NotValidForNameContext { .. },
+                    )) => "the certificate is another server's: check the address, and what stands between".into(),
+                    _ => "the portal's certificate was not accepted; for a private authority use --ca-file FILE".into(),
+                },
+                error if is_unknown_name(error) => "check the portal's name and this machine's DNS".into(),
                 _ => "check that the portal runs, the address, the network and the proxy".into(),
             },
             Self::Answered { problem, .. } if !problem.advice.is_empty() => problem.advice.clone(),
@@ -132,6 +140,16 @@ impl CallError {
                 "check the address, and what stands between this machine and the portal".into()
             }
         }
+    }
+}
+
+/// The fault of TLS behind an error: a handshake fails while bytes are read or written, so that it
+/// mostly comes wrapped as one of reading or writing.
+fn tls_fault(error: &ureq::Error) -> Option<&rustls::Error> {
+    match error {
+        ureq::Error::Rustls(error) => Some(error),
+        ureq::Error::Io(error) => error.get_ref()?.downcast_ref(),
+        _ => None,
     }
 }
 

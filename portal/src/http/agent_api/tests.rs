@@ -370,3 +370,23 @@ fn a_parked_poll_is_woken_by_its_job() {
     let jobs = poll.join().unwrap();
     assert_eq!(jobs[0].0.job_id, id);
 }
+
+#[test]
+fn near_the_connection_cap_agents_are_sent_to_intervals() {
+    let rhythm = |max_connections| {
+        let world =
+            World::with(Config { max_connections, poll_wait_secs: 20, ..Config::default() });
+        let mut agent = world.agent();
+        // Something to take, so that a poll that may wait is answered at once too.
+        world.probe();
+        let request = agent.poll_request(&world, 25);
+        let (poll, jobs) = agent.poll_with(&world, &request);
+        assert_eq!(jobs.len(), 1);
+        (poll.wait_seconds, poll.next_poll_seconds)
+    };
+    assert_eq!(rhythm(12_000), (20, 0));
+    // No room for a single waiting poll.
+    let (wait, next) = rhythm(4);
+    assert_eq!(wait, 0);
+    assert!((30..=40).contains(&next), "{next}");
+}
