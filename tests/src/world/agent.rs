@@ -116,12 +116,19 @@ impl Agent {
         daemon.kill();
     }
 
-    /// Ends one half as a crash would; it is started again after a moment.
+    /// Ends one half as a crash would; it is started again after a moment. One that is just being
+    /// started again is waited for.
     #[track_caller]
     pub fn kill_half(&self, half: Half) {
         let parent = self.daemon.as_ref().expect("the agent runs").pid();
-        let pid = pid_of(parent, half).unwrap_or_else(|| panic!("the {half:?} does not run"));
-        end(pid);
+        let began = Instant::now();
+        loop {
+            if let Some(pid) = pid_of(parent, half) {
+                return end(pid);
+            }
+            assert!(began.elapsed() < START, "the {half:?} does not run");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Changes what `--set` and the environment say from the next start on.
