@@ -30,7 +30,9 @@ pub struct ParseIdError {
 }
 
 impl ParseIdError {
-    pub(crate) fn new(what: &'static str, rule: &'static str, given: &str) -> Self {
+    /// Refuses `given`, of which only the start is kept.
+    #[must_use]
+    pub fn new(what: &'static str, rule: &'static str, given: &str) -> Self {
         let short: String = given.chars().take(80).collect();
         Self { what, rule, given: short.escape_debug().to_string() }
     }

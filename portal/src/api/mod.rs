@@ -6,14 +6,18 @@
 //! [`freehold_protocol::ids`] and answers *every* wrong field at once, each with a pointer and a
 //! remedy. Answers ignore unknown fields, so that an older command line works with a newer portal.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 pub mod audit;
 pub mod blueprints;
+pub mod customers;
 pub mod hosts;
 pub mod jobs;
 pub mod keys;
+pub mod licenses;
 pub mod paths;
+pub mod plans;
+pub mod tenant_keys;
 pub mod tenants;
 pub mod tokens;
 
@@ -41,4 +45,12 @@ pub struct Page<T> {
     /// Give it as `cursor` to get the next page; absent on the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+}
+
+/// Reads a field that may be `null`, so that `null` (take it away) differs from no field at all
+/// (leave it as it is).
+pub(crate) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }

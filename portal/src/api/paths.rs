@@ -26,6 +26,13 @@ pub const KEYS_ROTATE: &str = "/api/v1/keys/rotate";
 /// `GET` a page of [`super::audit::AuditRow`].
 pub const AUDIT: &str = "/api/v1/audit";
 
+/// `GET` a page of [`super::plans::PlanView`], `POST` a [`super::plans::CreatePlan`].
+pub const PLANS: &str = "/api/v1/plans";
+/// `GET` a page of [`super::customers::CustomerView`], `POST` a [`super::customers::CreateCustomer`].
+pub const CUSTOMERS: &str = "/api/v1/customers";
+/// `GET` a page of [`super::licenses::LicenseView`], `POST` a [`super::licenses::CreateLicense`].
+pub const LICENSES: &str = "/api/v1/licenses";
+
 /// `GET`, `PATCH` a [`super::hosts::UpdateHost`], `DELETE`.
 #[must_use]
 pub fn host(name: impl Display) -> String {
@@ -145,4 +152,55 @@ pub fn job_resume(id: impl Display) -> String {
 #[must_use]
 pub fn token(id: impl Display) -> String {
     format!("{TOKENS}/{id}")
+}
+
+/// `GET`, `PATCH` a [`super::plans::UpdatePlan`], `DELETE`.
+#[must_use]
+pub fn plan(name: impl Display) -> String {
+    format!("{PLANS}/{name}")
+}
+
+/// `POST` without body: [`super::plans::PlanView`]. `what` is `archive` or `unarchive`.
+#[must_use]
+pub fn plan_do(name: impl Display, what: &str) -> String {
+    format!("{PLANS}/{name}/{what}")
+}
+
+/// `GET`, `PATCH` a [`super::customers::UpdateCustomer`], `DELETE`.
+#[must_use]
+pub fn customer(id: impl Display) -> String {
+    format!("{CUSTOMERS}/{id}")
+}
+
+/// `GET`, `PATCH` a [`super::licenses::UpdateLicense`].
+#[must_use]
+pub fn license(id: impl Display) -> String {
+    format!("{LICENSES}/{id}")
+}
+
+/// `POST`: `suspend` and `revoke` a [`super::licenses::Because`], `renew` a
+/// [`super::licenses::RenewLicense`], `reinstate` without body, each answered by
+/// [`super::licenses::LicenseView`]; `reveal` without body: [`super::licenses::LicenseKeyShown`].
+#[must_use]
+pub fn license_do(id: impl Display, what: &str) -> String {
+    format!("{LICENSES}/{id}/{what}")
+}
+
+/// `GET` a page of [`super::tenant_keys::TenantKeyView`], `POST` without body:
+/// [`super::tenant_keys::TenantKeyCreated`].
+#[must_use]
+pub fn tenant_keys(slug: impl Display) -> String {
+    format!("{TENANTS}/{slug}/keys")
+}
+
+/// `DELETE`.
+#[must_use]
+pub fn tenant_key(slug: impl Display, id: impl Display) -> String {
+    format!("{TENANTS}/{slug}/keys/{id}")
+}
+
+/// `POST` a [`super::tenant_keys::RotateTenantKey`]: [`super::tenant_keys::TenantKeyCreated`].
+#[must_use]
+pub fn tenant_key_rotate(slug: impl Display, id: impl Display) -> String {
+    format!("{TENANTS}/{slug}/keys/{id}/rotate")
 }

@@ -10,6 +10,8 @@ use freehold_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::domain::ids::LicenseId;
+
 /// Longest name of a tenant or a person, in characters.
 pub const MAX_NAME_CHARS: usize = 120;
 
@@ -42,6 +44,9 @@ pub struct CreateTenant {
     /// Where its certificate comes from; ACME when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<Certificate>,
+    /// The license that it runs under, by identifier; none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub license: Option<String>,
     /// Whether to queue its deployment at once.
     #[serde(default)]
     pub deploy: bool,
@@ -78,6 +83,9 @@ pub struct UpdateTenant {
     /// Where its certificate comes from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<Certificate>,
+    /// The license that it runs under, by identifier; `null` takes it away.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
+    pub license: Option<Option<String>>,
 }
 
 /// `POST /tenants/{slug}/deploy`.
@@ -147,6 +155,9 @@ pub struct TenantView {
     pub onboarded: bool,
     /// Where its certificate comes from.
     pub certificate: CertificateSource,
+    /// The license that it runs under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub license: Option<LicenseId>,
     /// Addresses by name, from the last deployment.
     pub endpoints: BTreeMap<String, String>,
     /// Host ports by role, from the last deployment.

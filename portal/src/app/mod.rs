@@ -2,10 +2,16 @@
 //! writes its audit row in the same transaction.
 
 pub mod blueprints;
+pub mod customers;
 mod dispatch;
 pub mod enroll;
+pub mod entitlement_input;
 pub mod hosts_admin;
 pub mod jobs_admin;
+pub mod keyed_hash;
+pub mod license_status;
+pub mod licenses;
+pub mod plans;
 pub mod poll;
 pub mod queue_job;
 pub mod reap;
@@ -17,6 +23,8 @@ pub mod rotate_key;
 mod settle;
 pub mod tenant_credentials;
 pub mod tenant_input;
+pub mod tenant_keys;
+mod tenant_license;
 pub mod tenant_work;
 pub mod tenants;
 pub mod tokens;

@@ -11,7 +11,7 @@ use freehold_protocol::{
 };
 use serde_json::json;
 
-use super::{settle::follow, tenant_credentials::credentials_place};
+use super::{license_status, settle::follow, tenant_credentials::credentials_place};
 use crate::{
     db::{
         Tx,
@@ -186,7 +186,8 @@ fn apply_result(
             if let Some(sealed) = deployed.sealed_password.take() {
                 keep_password(tx, keys, report, tenant, &sealed)?;
             }
-            note_deployed(tx, tenant, deployed, onboarded)
+            note_deployed(tx, tenant, deployed, onboarded)?;
+            license_status::activate(tx, tenant, &format!("agent:{}", host.name))
         }
         (JobKind::RemoveTenant, Some(tenant), Some(JobResult::Removed(removed))) => {
             deployments::note_removed(tx, tenant, removed)

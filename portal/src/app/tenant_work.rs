@@ -8,6 +8,7 @@ use freehold_protocol::{
 use super::{
     queue_job::{JobRules, QueueJob},
     tenant_input::Fields,
+    tenant_license,
     tenants::find,
 };
 use crate::{
@@ -59,6 +60,7 @@ impl Deploy {
         fields.settings(&model, &tenant.settings);
         fields.required_settings(&model, &tenant.settings);
         fields.done()?;
+        tenant_license::allow_deploy(tx, &tenant, &model)?;
         if tenant.release_wanted != number {
             tenant.release_wanted = number;
             tenants::update_wanted(tx, &tenant)?;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{
     queue_job::JobRules,
     tenant_input::{Fields, given},
+    tenant_license,
     tenant_work::{Deploy, refuse_if_busy, removed},
 };
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
         blueprints, hosts,
         tenants::{self, TenantRow},
     },
-    domain::tenant::TenantStatus,
+    domain::{ids::LicenseId, tenant::TenantStatus},
     error::AppError,
 };
 
@@ -73,6 +74,7 @@ impl CreateTenant {
             admin_email,
             admin_name,
             certificate,
+            license,
             deploy,
         } = self.request;
         let mut fields = Fields::default();
@@ -90,6 +92,7 @@ impl CreateTenant {
             }
         }
         let certificate = fields.certificate(certificate.as_ref());
+        let license = fields.parse_optional("/license", license.as_deref());
         fields.done()?;
         let (slug, domain) = (given(slug)?, given(domain)?);
         let (host, blueprint) = (given(host)?, given(blueprint)?);
@@ -132,6 +135,7 @@ impl CreateTenant {
             )
             .advice("choose another domain"));
         }
+        let license = license.map(|id| tenant_license::choose(tx, id)).transpose()?;
         let there = tenants::count_on_host(tx, host.id)?;
         if host.tenant_limit.is_some_and(|limit| there >= limit) {
             return Err(AppError::conflict(
@@ -157,6 +161,7 @@ impl CreateTenant {
             admin_name,
             onboarded: false,
             certificate,
+            license,
             endpoints: BTreeMap::new(),
             ports: BTreeMap::new(),
             health: None,
@@ -171,7 +176,7 @@ impl CreateTenant {
             removed_at: None,
         };
         tenants::insert(tx, &tenant)?;
-        let detail = json!({ "slug": tenant.slug, "domain": tenant.domain, "host": tenant.host, "release": number });
+        let detail = json!({ "slug": tenant.slug, "domain": tenant.domain, "host": tenant.host, "release": number, "license": tenant.license });
         record(tx, &self.actor, "tenant.create", &tenant, detail)?;
         let job = if deploy {
             let deploy = Deploy {
@@ -223,10 +228,18 @@ impl UpdateTenant {
         if let Some(domain) = fields.parse_optional("/domain", request.domain.as_deref()) {
             tenant.domain = domain;
         }
+        let license = match &request.license {
+            Some(Some(text)) => Some(fields.parse::<LicenseId>("/license", text)),
+            Some(None) => Some(None),
+            None => None,
+        };
         if request.certificate.is_some() {
             tenant.certificate = fields.certificate(request.certificate.as_ref());
         }
         fields.done()?;
+        if let Some(license) = license {
+            tenant.license = license.map(|id| tenant_license::choose(tx, id)).transpose()?;
+        }
         if let Some(other) =
             tenants::by_domain(tx, &tenant.domain)?.filter(|other| other.id != tenant.id)
         {
@@ -257,8 +270,7 @@ impl UpdateTenant {
         fields.done()?;
         tenants::update_wanted(tx, &tenant)?;
         let names: Vec<&String> = tenant.settings.keys().collect();
-        let detail =
-            json!({ "domain": tenant.domain, "release": tenant.release_wanted, "settings": names });
+        let detail = json!({ "domain": tenant.domain, "release": tenant.release_wanted, "settings": names, "license": tenant.license });
         record(tx, &self.actor, "tenant.update", &tenant, detail)?;
         find(tx, &self.slug)
     }

@@ -9,15 +9,18 @@ mod audit;
 mod blueprint;
 mod completions;
 mod context;
+mod customer;
 mod db;
 mod error;
 mod host;
 mod job;
 mod key;
+mod license;
 mod login;
 mod logout;
 mod output;
 mod parse;
+mod plan;
 mod remote;
 mod serve;
 mod tenant;
@@ -73,6 +76,12 @@ enum Command {
     #[command(subcommand)]
     Job(job::Command),
     #[command(subcommand)]
+    Plan(plan::Command),
+    #[command(subcommand)]
+    Customer(customer::Command),
+    #[command(subcommand)]
+    License(license::Command),
+    #[command(subcommand)]
     Token(token::Command),
     #[command(subcommand)]
     Key(key::Command),
@@ -106,6 +115,9 @@ fn run(command: &Command, ctx: &mut Ctx) -> Result<Exit, CliError> {
         Command::Blueprint(command) => blueprint::run(command, ctx),
         Command::Tenant(command) => tenant::run(command, ctx),
         Command::Job(command) => job::run(command, ctx),
+        Command::Plan(command) => plan::run(command, ctx),
+        Command::Customer(command) => customer::run(command, ctx),
+        Command::License(command) => license::run(command, ctx),
         Command::Token(command) => token::run(command, ctx),
         Command::Key(command) => key::run(command, ctx),
         Command::Audit(command) => audit::run(command, ctx),

@@ -7,8 +7,12 @@ use std::{
     path::Path,
 };
 
+use freehold_protocol::time::Timestamp;
+
 use super::error::CliError;
 use crate::exit::Exit;
+
+const DAY_MILLIS: i64 = 86_400_000;
 
 /// A key and its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +48,51 @@ pub(crate) fn map(pairs: &[Pair], what: &str) -> Result<BTreeMap<String, String>
         }
     }
     Ok(map)
+}
+
+/// A name and a number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Count {
+    /// Before the equals sign.
+    pub(crate) name: String,
+    /// After it.
+    pub(crate) value: u64,
+}
+
+/// Reads `name=number`.
+///
+/// # Errors
+/// A sentence for clap.
+pub(crate) fn count(text: &str) -> Result<Count, String> {
+    let Pair { key, value } = pair(text)?;
+    let value = value.parse().map_err(|_| "write NAME=N with a whole number N".to_owned())?;
+    Ok(Count { name: key, value })
+}
+
+/// The counts as a map; a name that is given twice is an error.
+///
+/// # Errors
+/// A usage error.
+pub(crate) fn counts(counts: &[Count]) -> Result<BTreeMap<String, u64>, CliError> {
+    let mut map = BTreeMap::new();
+    for Count { name, value } in counts {
+        if map.insert(name.clone(), *value).is_some() {
+            return Err(CliError::new(Exit::Usage, format!("the limit {name} is given twice")));
+        }
+    }
+    Ok(map)
+}
+
+/// Reads a day, of which the end is meant (UTC), or a time in RFC 3339.
+///
+/// # Errors
+/// A sentence for clap.
+pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
+    let parse = |text: &str| text.parse::<jiff::Timestamp>().ok().map(|at| at.as_millisecond());
+    let day_end = || Some(parse(&format!("{text}T00:00:00Z"))? + DAY_MILLIS);
+    parse(text).or_else(day_end).map(Timestamp::from_millis).ok_or_else(|| {
+        "write a day such as 2027-12-31, or a time such as 2027-12-31T12:00:00Z".to_owned()
+    })
 }
 
 /// Changes of a map: pairs that are set and keys that are taken away.
@@ -103,6 +152,23 @@ mod tests {
         assert_eq!(pair("a=").unwrap().value, "");
         assert!(pair("a").is_err());
         assert!(pair("=b").is_err());
+    }
+
+    #[test]
+    fn counts_and_moments() {
+        assert_eq!(count("jobs=5").unwrap(), Count { name: "jobs".into(), value: 5 });
+        for bad in ["jobs", "jobs=", "jobs=-1", "jobs=x", "=1"] {
+            assert!(count(bad).is_err(), "{bad}");
+        }
+        let twice = [count("a=1").unwrap(), count("a=2").unwrap()];
+        assert!(counts(&twice).is_err());
+        let day = 86_400_000;
+        assert_eq!(moment("1970-01-01").unwrap(), Timestamp::from_millis(day));
+        assert_eq!(moment("1970-01-01T12:00:00Z").unwrap(), Timestamp::from_millis(day / 2));
+        assert_eq!(moment("1970-01-01T12:00:00+12:00").unwrap(), Timestamp::from_millis(0));
+        for bad in ["", "tomorrow", "1970-13-01", "1970-01-01T12:00"] {
+            assert!(moment(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use freehold_protocol::{
 };
 use rusqlite::{OptionalExtension, params};
 
-use super::{Read, Tx, codec, expect_one};
+use super::{Read, Tx, codec, expect_one, licensing};
 use crate::{domain::tenant::TenantStatus, error::AppError};
 
 /// What the status rules need to know of a tenant.
@@ -64,6 +64,10 @@ pub fn set_status(
           WHERE id = ?1 AND status = ?2",
         params![tenant.to_string(), from, to, tx.now().as_millis(), removed_at],
     )?;
+    if from == TenantStatus::Removed || to == TenantStatus::Removed {
+        // A removed tenant's API keys are good for nothing.
+        licensing::touch(tx)?;
+    }
     expect_one(changed, "tenant")
 }
 

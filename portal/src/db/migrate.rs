@@ -8,8 +8,10 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 use super::OpenError;
 
 /// Every migration, oldest first: name and SQL. The number is the position, from 1.
-const MIGRATIONS: &[(&str, &str)] =
-    &[("initial", include_str!("../../../migrations/portal/0001_initial.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("initial", include_str!("../../../migrations/portal/0001_initial.sql")),
+    ("licensing", include_str!("../../../migrations/portal/0002_licensing.sql")),
+];
 
 /// The schema version that this program writes.
 pub const SCHEMA_VERSION: u32 = MIGRATIONS.len() as u32;

@@ -13,6 +13,7 @@ pub mod backup;
 pub mod blueprints;
 pub mod chain;
 pub(crate) mod codec;
+pub mod customers;
 pub mod deployments;
 pub mod enrollments;
 pub mod events;
@@ -21,9 +22,13 @@ pub mod idempotency;
 pub mod inventory;
 pub mod job_views;
 pub mod jobs;
+pub mod licenses;
+pub mod licensing;
 pub mod meta;
 mod migrate;
+pub mod plans;
 mod row;
+pub mod tenant_keys;
 pub mod tenants;
 #[cfg(test)]
 mod tests;
@@ -31,7 +36,7 @@ pub mod tokens;
 mod writer;
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     fmt,
     fs::OpenOptions,
     os::unix::fs::OpenOptionsExt as _,
@@ -135,6 +140,7 @@ impl Fatal {
     }
 }
 
+type LicensingHook = OnceLock<Box<dyn Fn(&Db) + Send + Sync>>;
 pub(crate) type WakeHook = Arc<OnceLock<Box<dyn Fn(AgentId) + Send + Sync>>>;
 
 /// The database. Clones share it.
@@ -149,6 +155,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     fatal: Arc<Fatal>,
     wake: WakeHook,
+    licensing: LicensingHook,
 }
 
 impl fmt::Debug for Db {
@@ -221,6 +228,7 @@ impl Db {
             clock,
             fatal,
             wake,
+            licensing: LicensingHook::new(),
         })))
     }
 
@@ -239,6 +247,12 @@ impl Db {
     /// Says who is told about [`Tx::wake`] after a commit. Only the first call counts.
     pub fn on_wake(&self, hook: impl Fn(AgentId) + Send + Sync + 'static) {
         drop(self.0.wake.set(Box::new(hook)));
+    }
+
+    /// Says who is told, on the writer's caller's thread and before that caller gets its answer,
+    /// when a transaction has changed what license validation depends on. Only the first call counts.
+    pub fn on_licensing(&self, hook: impl Fn(&Self) + Send + Sync + 'static) {
+        drop(self.0.licensing.set(Box::new(hook)));
     }
 
     /// Why nothing can be written any more, if so.
@@ -261,9 +275,14 @@ impl Db {
         if self.0.fatal.get().is_some() {
             return Err(storage_failed());
         }
-        let (task, answer) = writer::task(write);
+        let (task, answer) =
+            writer::task(move |tx| write(tx).map(|value| (value, tx.licensing.get())));
         self.0.writer.send(task).map_err(|_| storage_failed())?;
-        answer.recv().unwrap_or_else(|_| Err(storage_failed()))
+        let (value, licensing) = answer.recv().unwrap_or_else(|_| Err(storage_failed()))?;
+        if licensing && let Some(hook) = self.0.licensing.get() {
+            hook(self);
+        }
+        Ok(value)
     }
 
     /// Runs a closure over one consistent snapshot.
@@ -357,6 +376,7 @@ impl Read<'_> {
 pub struct Tx<'c> {
     read: Read<'c>,
     wakes: RefCell<Vec<AgentId>>,
+    licensing: Cell<bool>,
 }
 
 impl fmt::Debug for Tx<'_> {
@@ -374,12 +394,21 @@ impl<'c> std::ops::Deref for Tx<'c> {
 
 impl<'c> Tx<'c> {
     fn new(connection: &'c Connection, now: Timestamp) -> Self {
-        Self { read: Read { connection, now }, wakes: RefCell::new(Vec::new()) }
+        Self {
+            read: Read { connection, now },
+            wakes: RefCell::new(Vec::new()),
+            licensing: Cell::new(false),
+        }
     }
 
     /// Wakes an agent's parked poll once this transaction is on the disk.
     pub fn wake(&self, agent: AgentId) {
         self.wakes.borrow_mut().push(agent);
+    }
+
+    /// Notes that license validation must see this transaction; `licensing::touch` counts it too.
+    fn note_licensing(&self) {
+        self.licensing.set(true);
     }
 
     fn take_wakes(&self) -> Vec<AgentId> {

@@ -12,10 +12,13 @@ use freehold_protocol::{
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::{
-    Read, Tx, expect_one, is_unique_violation,
+    Read, Tx, expect_one, is_unique_violation, licensing,
     row::{column, json, optional, optional_json},
 };
-use crate::{domain::tenant::TenantStatus, error::AppError};
+use crate::{
+    domain::{ids::LicenseId, tenant::TenantStatus},
+    error::AppError,
+};
 
 /// A tenant as it is stored, with its host's name and its open job.
 #[derive(Debug, Clone)]
@@ -50,6 +53,8 @@ pub struct TenantRow {
     pub onboarded: bool,
     /// Where its certificate comes from.
     pub certificate: CertificateSource,
+    /// The license that it runs under.
+    pub license: Option<LicenseId>,
     /// Addresses by name.
     pub endpoints: BTreeMap<String, String>,
     /// Host ports by role.
@@ -81,7 +86,7 @@ const SELECT: &str = "SELECT t.id, t.slug, t.name, t.domain, t.host_id, h.name, 
     t.ports, t.health, t.kept_volumes, t.credentials_sealed IS NOT NULL, t.credentials_shown_at,
     (SELECT j.id FROM jobs j WHERE j.tenant_id = t.id
         AND j.state IN ('queued', 'leased', 'running', 'rollback_failed') ORDER BY j.id LIMIT 1),
-    t.generation, t.created_by, t.created_at, t.updated_at, t.removed_at
+    t.generation, t.created_by, t.created_at, t.updated_at, t.removed_at, t.license_id
     FROM tenants t JOIN hosts h ON h.id = t.host_id";
 
 fn of_row(row: &Row<'_>) -> rusqlite::Result<TenantRow> {
@@ -114,6 +119,7 @@ fn of_row(row: &Row<'_>) -> rusqlite::Result<TenantRow> {
         created_at: Timestamp::from_millis(row.get(24)?),
         updated_at: Timestamp::from_millis(row.get(25)?),
         removed_at: time(row.get(26)?),
+        license: optional(row, 27)?,
     })
 }
 
@@ -148,8 +154,8 @@ pub fn insert(tx: &Tx<'_>, tenant: &TenantRow) -> Result<(), AppError> {
     tx.sql()
         .execute(
             "INSERT INTO tenants (id, slug, name, domain, host_id, blueprint, release_wanted, status, settings,
-                admin_email, admin_name, certificate, created_by, created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14)",
+                admin_email, admin_name, certificate, created_by, created_at, updated_at, license_id)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, ?15)",
             params![
                 tenant.id.to_string(),
                 tenant.slug.as_str(),
@@ -165,6 +171,7 @@ pub fn insert(tx: &Tx<'_>, tenant: &TenantRow) -> Result<(), AppError> {
                 serde_json::to_string(&tenant.certificate)?,
                 tenant.created_by,
                 tx.now().as_millis(),
+                tenant.license.map(|id| id.to_string()),
             ],
         )
         .map_err(taken)?;
@@ -180,7 +187,7 @@ pub fn update_wanted(tx: &Tx<'_>, tenant: &TenantRow) -> Result<(), AppError> {
         .sql()
         .execute(
             "UPDATE tenants SET name = ?3, domain = ?4, release_wanted = ?5, settings = ?6, certificate = ?7,
-                generation = generation + 1, updated_at = ?8
+                license_id = ?9, generation = generation + 1, updated_at = ?8
              WHERE id = ?1 AND generation = ?2",
             params![
                 tenant.id.to_string(),
@@ -191,9 +198,12 @@ pub fn update_wanted(tx: &Tx<'_>, tenant: &TenantRow) -> Result<(), AppError> {
                 serde_json::to_string(&tenant.settings)?,
                 serde_json::to_string(&tenant.certificate)?,
                 tx.now().as_millis(),
+                tenant.license.map(|id| id.to_string()),
             ],
         )
         .map_err(taken)?;
+    // Which license a tenant's API keys may ask for may have changed.
+    licensing::touch(tx)?;
     expect_one(changed, "tenant")
 }
 
@@ -312,5 +322,7 @@ pub fn delete(tx: &Tx<'_>, id: TenantId, status: TenantStatus) -> Result<(), App
             AND NOT EXISTS (SELECT 1 FROM jobs WHERE tenant_id = ?1)",
         params![id.to_string(), status.as_str()],
     )?;
+    // Its API keys are gone with it.
+    licensing::touch(tx)?;
     expect_one(changed, "tenant")
 }

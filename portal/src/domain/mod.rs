@@ -1,6 +1,10 @@
 //! Rules without I/O: what may become what, and when.
 
+pub mod entitlement;
+pub mod ids;
 pub mod job;
+pub mod license;
+pub mod license_key;
 pub mod presence;
 pub mod tenant;
 

@@ -241,6 +241,14 @@ pub fn if_match(head: &Head) -> Result<Option<u64>, AppError> {
         })
 }
 
+/// The generation that `If-Match` names, where it may be left out; `None` then and for `*`.
+///
+/// # Errors
+/// As [`if_match`], but for the missing header.
+pub fn if_match_optional(head: &Head) -> Result<Option<u64>, AppError> {
+    if head.get("if-match").is_some() { if_match(head) } else { Ok(None) }
+}
+
 /// The `Idempotency-Key`.
 ///
 /// # Errors

@@ -6,6 +6,7 @@ pub mod agent_api;
 pub mod auth;
 pub mod handler;
 pub mod input;
+pub mod licensing_route;
 pub mod respond;
 pub mod route;
 pub mod server;

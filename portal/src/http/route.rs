@@ -7,7 +7,10 @@ use std::{fmt::Display, str::FromStr};
 
 use freehold_protocol::ids::{BlueprintName, HostName, JobId, ParseIdError, TenantSlug, TokenId};
 
-use super::server::Method;
+use super::{
+    licensing_route::{self, LicensingRoute},
+    server::Method,
+};
 use crate::app::role::Permission;
 
 /// What is asked.
@@ -88,6 +91,7 @@ pub enum AdminRoute {
     Keys,
     RotateKeys,
     Audit,
+    Licensing(LicensingRoute),
 }
 
 /// Why there is no route.
@@ -149,6 +153,7 @@ impl AdminRoute {
             | Self::RevokeToken(_)
             | Self::RotateKeys
             | Self::Audit => Permission::Own,
+            Self::Licensing(route) => route.permission(),
         }
     }
 }
@@ -256,13 +261,16 @@ fn admin(segments: &[&str]) -> Result<Vec<(Method, AdminRoute)>, RouteError> {
         ["keys"] => vec![(Get, R::Keys)],
         ["keys", "rotate"] => vec![(Post, R::RotateKeys)],
         ["audit"] => vec![(Get, R::Audit)],
-        _ => return Err(RouteError::Unknown),
+        other => {
+            let licensing = licensing_route::at(other)?;
+            return Ok(licensing.into_iter().map(|(m, route)| (m, R::Licensing(route))).collect());
+        }
     })
 }
 
 /// A part of an address as the type that only parses. No name of ours has a character that an
 /// address must encode, so that an encoded one is simply not a name.
-fn part<T: FromStr<Err = ParseIdError> + Display>(text: &str) -> Result<T, RouteError> {
+pub(super) fn part<T: FromStr<Err = ParseIdError> + Display>(text: &str) -> Result<T, RouteError> {
     if text.is_empty() {
         return Err(RouteError::Unknown);
     }

@@ -9,4 +9,6 @@ mod blueprints;
 mod hosts;
 mod input;
 mod jobs;
+mod licensing;
+mod tenant_keys;
 mod tenants;

@@ -1,43 +1,50 @@
 //! Identifiers that a program draws: UUIDs, and nonces.
 
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use super::{ParseIdError, text_id};
 
-/// Defines an identifier that is a UUID in lower-case hyphenated text.
+/// Defines an identifier that is a UUID in lower-case hyphenated text. The portal makes those with
+/// it that no agent ever sees; the crate that uses it depends on `uuid` and `serde` itself.
+#[macro_export]
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident, $what:literal) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ::serde::Serialize, ::serde::Deserialize,
+        )]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(Uuid);
+        pub struct $name(::uuid::Uuid);
         impl $name {
             /// From a UUID; the caller draws version 7, so that identifiers sort by age.
             #[must_use]
-            pub const fn from_uuid(id: Uuid) -> Self {
+            pub const fn from_uuid(id: ::uuid::Uuid) -> Self {
                 Self(id)
             }
             /// The UUID.
             #[must_use]
-            pub const fn as_uuid(self) -> Uuid {
+            pub const fn as_uuid(self) -> ::uuid::Uuid {
                 self.0
             }
         }
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.as_hyphenated().fmt(f)
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                ::std::fmt::Display::fmt(&self.0.as_hyphenated(), f)
             }
         }
-        impl FromStr for $name {
-            type Err = ParseIdError;
-            fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        impl ::std::str::FromStr for $name {
+            type Err = $crate::ids::ParseIdError;
+            fn from_str(text: &str) -> Result<Self, $crate::ids::ParseIdError> {
                 let refused = || {
-                    ParseIdError::new($what, "use a UUID in lower-case hyphenated form", text)
+                    $crate::ids::ParseIdError::new(
+                        $what,
+                        "use a UUID in lower-case hyphenated form",
+                        text,
+                    )
                 };
-                let id = Uuid::try_parse(text).map_err(|_| refused())?;
+                let id = ::uuid::Uuid::try_parse(text).map_err(|_| refused())?;
                 // One spelling only, so that equal identifiers are equal texts.
                 if id.as_hyphenated().to_string() != text {
                     return Err(refused());
@@ -46,8 +53,8 @@ macro_rules! uuid_id {
             }
         }
         impl TryFrom<String> for $name {
-            type Error = ParseIdError;
-            fn try_from(text: String) -> Result<Self, ParseIdError> {
+            type Error = $crate::ids::ParseIdError;
+            fn try_from(text: String) -> Result<Self, $crate::ids::ParseIdError> {
                 text.parse()
             }
         }

@@ -52,6 +52,9 @@ pub(crate) struct Args {
     /// Where its certificate comes from: `acme` or `installed:NAME`
     #[arg(long, value_name = "SOURCE", value_parser = certificate)]
     certificate: Option<Certificate>,
+    /// The identifier of the license that it runs under
+    #[arg(long, value_name = "ID")]
+    license: Option<String>,
     /// Queue its deployment at once
     #[arg(long)]
     deploy: bool,
@@ -84,6 +87,7 @@ pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, CliError> {
         admin_email: args.admin_email.clone(),
         admin_name: args.admin_name.clone(),
         certificate: args.certificate.clone(),
+        license: args.license.clone(),
         deploy: args.deploy,
     };
     let client = ctx.client()?;

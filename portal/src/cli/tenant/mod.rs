@@ -5,6 +5,7 @@ mod check;
 mod credentials;
 mod deploy;
 mod forget;
+mod key;
 mod list;
 mod remove;
 mod show;
@@ -24,6 +25,8 @@ pub(crate) enum Command {
     Credentials(credentials::Args),
     Deploy(deploy::Args),
     Forget(forget::Args),
+    #[command(subcommand)]
+    Key(key::Command),
     List(list::Args),
     Remove(remove::Args),
     Show(show::Args),
@@ -38,6 +41,7 @@ pub(crate) fn run(command: &Command, ctx: &mut Ctx) -> Result<Exit, CliError> {
         Command::Credentials(args) => credentials::run(args, ctx),
         Command::Deploy(args) => deploy::run(args, ctx),
         Command::Forget(args) => forget::run(args, ctx),
+        Command::Key(command) => key::run(command, ctx),
         Command::List(args) => list::run(args, ctx),
         Command::Remove(args) => remove::run(args, ctx),
         Command::Show(args) => show::run(args, ctx),

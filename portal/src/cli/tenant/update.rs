@@ -43,6 +43,9 @@ pub(crate) struct Args {
     /// Where its certificate comes from: `acme` or `installed:NAME`
     #[arg(long, value_name = "SOURCE", value_parser = certificate, group = "change")]
     certificate: Option<Certificate>,
+    /// The identifier of the license that it runs under, or `none`; seen by its app at once
+    #[arg(long, value_name = "ID", group = "change")]
+    license: Option<String>,
 }
 
 /// Reads the tenant's version, then changes exactly that one.
@@ -53,6 +56,7 @@ pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, CliError> {
         release: args.release,
         settings: changes(&args.settings, &args.unset, "setting")?,
         certificate: args.certificate.clone(),
+        license: args.license.as_ref().map(|id| (id != "none").then(|| id.clone())),
     };
     let client = ctx.client()?;
     let path = paths::tenant(&args.slug);

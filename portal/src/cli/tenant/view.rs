@@ -61,6 +61,7 @@ pub(crate) fn details(tenant: &TenantView, now: Timestamp) -> String {
         .add("host", &tenant.host)
         .add("release", release(tenant))
         .add("certificate", certificate)
+        .add_some("license", tenant.license)
         .add_all("settings", tenant.settings.iter().map(pairs))
         .add_some("admin", tenant.admin_email.as_ref())
         .add_some("admin name", tenant.admin_name.as_ref())

@@ -1,9 +1,14 @@
 //! Handlers of the admin API: one file per resource, each from a request to an [`Answer`].
 
 mod blueprints;
+mod customers;
 mod hosts;
 mod jobs;
+mod licenses;
+mod licensing;
+mod plans;
 mod portal;
+mod tenant_keys;
 mod tenants;
 mod tokens;
 
@@ -154,5 +159,6 @@ pub(super) fn dispatch(ctx: &Context<'_>, route: AdminRoute) -> Result<Answer, A
         R::Keys => portal::keys(ctx),
         R::RotateKeys => portal::rotate(ctx),
         R::Audit => portal::audit(ctx),
+        R::Licensing(route) => licensing::dispatch(ctx, route),
     }
 }

@@ -46,6 +46,7 @@ fn view(row: TenantRow) -> TenantView {
         admin_name: row.admin_name,
         onboarded: row.onboarded,
         certificate: row.certificate,
+        license: row.license,
         endpoints: row.endpoints,
         ports: row.ports,
         health: row.health,

@@ -1,0 +1,142 @@
+//! Plans: what licenses entitle to.
+
+use std::collections::BTreeMap;
+
+use freehold_protocol::{ids::BlueprintName, time::Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Most API keys that a plan may allow a tenant.
+pub const MAX_API_KEYS: u32 = 100;
+/// API keys of a tenant whose plan does not say, or that has no license.
+pub const DEFAULT_API_KEYS: u32 = 5;
+/// Largest number of users that a plan may name.
+pub const MAX_PLAN_USERS: u32 = 10_000_000;
+
+/// What the tenants of a plan may want of their hosts. What is absent is not bounded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Quotas {
+    /// Memory in MiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_mb: Option<u32>,
+    /// Thousandths of a processor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_millis: Option<u32>,
+    /// Disk in GiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_gb: Option<u32>,
+}
+
+/// `POST /plans`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CreatePlan {
+    /// Its short name, spelled like a blueprint's; apps see it as the license's tier. It can never
+    /// be changed.
+    pub name: String,
+    /// Its name as people write it; the short name when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Products; at least one.
+    pub products: Vec<String>,
+    /// Features.
+    #[serde(default)]
+    pub features: Vec<String>,
+    /// Limits by name, besides `maxUsers` and `maxApiKeys`.
+    #[serde(default)]
+    pub limits: BTreeMap<String, u64>,
+    /// Most users; not limited when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_users: Option<u32>,
+    /// Most API keys of a tenant; [`DEFAULT_API_KEYS`] when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_api_keys: Option<u32>,
+    /// What its tenants may want of their hosts.
+    #[serde(default)]
+    pub quotas: Quotas,
+    /// `restrict`, `grace` or `allow`: what happens when a license's time is over.
+    pub expiry_strategy: String,
+    /// With `grace`: for how many days it works on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace_days: Option<u32>,
+}
+
+/// `PATCH /plans/{name}`: only what is given changes, for every license of the plan at once. Lists
+/// replace what was there.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UpdatePlan {
+    /// The new title.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// The products from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub products: Option<Vec<String>>,
+    /// The features from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<Vec<String>>,
+    /// Limits to set; `null` takes one away. Others stay.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, Option<u64>>,
+    /// Most users; 0 takes the limit away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_users: Option<u32>,
+    /// Most API keys of a tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_api_keys: Option<u32>,
+    /// Memory in MiB; 0 takes the bound away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_mb: Option<u32>,
+    /// Thousandths of a processor; 0 takes the bound away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_millis: Option<u32>,
+    /// Disk in GiB; 0 takes the bound away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_gb: Option<u32>,
+    /// What happens when a license's time is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiry_strategy: Option<String>,
+    /// With `grace`: for how many days it works on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace_days: Option<u32>,
+}
+
+/// A plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanView {
+    /// Its short name.
+    pub name: BlueprintName,
+    /// Its name as people write it.
+    pub title: String,
+    /// Products.
+    pub products: Vec<String>,
+    /// Features.
+    pub features: Vec<String>,
+    /// Limits by name.
+    pub limits: BTreeMap<String, u64>,
+    /// Most users.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_users: Option<u32>,
+    /// Most API keys of a tenant.
+    pub max_api_keys: u32,
+    /// What its tenants may want of their hosts.
+    pub quotas: Quotas,
+    /// What happens when a license's time is over.
+    pub expiry_strategy: String,
+    /// With `grace`: for how many days it works on.
+    pub grace_days: u32,
+    /// Licenses of it.
+    pub licenses: u64,
+    /// When it was archived: it takes no new licenses since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archived_at: Option<Timestamp>,
+    /// Version of the row, for `If-Match`.
+    pub generation: u64,
+    /// Who created it.
+    pub created_by: String,
+    /// When.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}

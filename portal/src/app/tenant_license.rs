@@ -1,0 +1,80 @@
+//! What a tenant's license means for the tenant: which one it may get, and what it may want of its
+//! host.
+
+use freehold_protocol::blueprint::Blueprint;
+
+use super::{licenses, plans, tenant_input::Fields};
+use crate::{
+    db::{Read, tenants::TenantRow},
+    domain::{
+        ids::LicenseId,
+        license::{LicenseStatus, Standing},
+    },
+    error::AppError,
+};
+
+/// The license that an admin names for a tenant.
+///
+/// # Errors
+/// `/license` when there is none, or when it is revoked.
+pub(super) fn choose(read: &Read<'_>, id: LicenseId) -> Result<LicenseId, AppError> {
+    match licenses::find(read, id) {
+        Ok(license) if license.status == LicenseStatus::Revoked => Err(AppError::invalid(
+            "/license",
+            format!("the license {id} is revoked; make a new one with `freehold license add`"),
+        )),
+        Ok(license) => Ok(license.id),
+        Err(error) if error.code == "not_found" => Err(AppError::invalid(
+            "/license",
+            format!("there is no license {id}; `freehold license list` shows all"),
+        )),
+        Err(error) => Err(error),
+    }
+}
+
+/// Refuses to deploy a tenant whose license is worth nothing now, or whose blueprint wants more of
+/// the host than the license's plan gives. A tenant without a license is not bounded.
+///
+/// # Errors
+/// `license_not_valid` (409), or the blueprint's fields (422).
+pub(super) fn allow_deploy(
+    read: &Read<'_>,
+    tenant: &TenantRow,
+    blueprint: &Blueprint,
+) -> Result<(), AppError> {
+    let Some(id) = tenant.license else { return Ok(()) };
+    let license = licenses::find(read, id)?;
+    let plan = plans::find(read, &license.plan)?;
+    let slug = &tenant.slug;
+    match plan.expiry.judge(license.status, license.expires_at, read.now()) {
+        Standing::Valid | Standing::InGrace { .. } => {}
+        Standing::Expired | Standing::Suspended | Standing::Revoked => {
+            let status = license.status.at(license.expires_at, read.now());
+            return Err(AppError::conflict(
+                "license_not_valid",
+                format!("the license {id} of the tenant {slug} is {status}"),
+            )
+            .advice(format!(
+                "reinstate or renew it, or give the tenant another: `freehold tenant update {slug} --license ID`"
+            )));
+        }
+    }
+    let wants = blueprint.freehold.resources;
+    let mut fields = Fields::default();
+    for (name, wanted, given, unit) in [
+        ("memoryMb", wants.memory_mb, plan.quotas.memory_mb, "MiB of memory"),
+        ("cpuMillis", wants.cpu_millis, plan.quotas.cpu_millis, "thousandths of a processor"),
+        ("diskGb", wants.disk_gb, plan.quotas.disk_gb, "GiB of disk"),
+    ] {
+        if let Some(given) = given.filter(|given| wanted > *given) {
+            fields.refuse(
+                format!("/blueprint/resources/{name}"),
+                format!(
+                    "the release wants {wanted} {unit}, and the plan {} gives {given}: use a smaller release or another plan",
+                    plan.name
+                ),
+            );
+        }
+    }
+    fields.done()
+}

@@ -1,0 +1,27 @@
+//! `freehold license reinstate`.
+
+use super::view;
+use crate::{
+    api::{licenses::LicenseView, paths},
+    cli::{context::Ctx, error::CliError},
+    domain::ids::LicenseId,
+    exit::Exit,
+};
+
+/// End the suspension of a license
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:
+  freehold license reinstate 01932c5e-7a10-7c3d-9b1f-5d2c8f0a4e21")]
+pub(crate) struct Args {
+    /// The license's identifier
+    license: LicenseId,
+}
+
+/// Reinstates it.
+pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, CliError> {
+    let path = paths::license_do(args.license, "reinstate");
+    let license: LicenseView = ctx.client()?.post(&path, None::<&()>)?;
+    let now = ctx.now();
+    ctx.show(&license, |license| view::details(license, now))?;
+    Ok(Exit::Ok)
+}
