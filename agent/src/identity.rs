@@ -5,6 +5,7 @@
 //! when anybody else could read it.
 
 use std::{
+    env,
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown},
@@ -152,6 +153,30 @@ impl Paths {
             seal: config.keys_dir().join("seal.key"),
         }
     }
+
+    /// As a service finds them: what systemd hands over (`LoadCredential=freehold.identity.pem:…`)
+    /// goes before the folders, which the unit may hide.
+    #[must_use]
+    pub fn of_service(config: &Config) -> Self {
+        Self::of(config).with_credentials(credentials().as_deref())
+    }
+
+    fn with_credentials(mut self, folder: Option<&Path>) -> Self {
+        let Some(folder) = folder else { return self };
+        for path in [&mut self.identity, &mut self.portal, &mut self.report] {
+            let Some(name) = path.file_name() else { continue };
+            let credential = folder.join(format!("freehold.{}", name.display()));
+            if credential.exists() {
+                *path = credential;
+            }
+        }
+        self
+    }
+}
+
+/// Where systemd puts the credentials of this service.
+fn credentials() -> Option<PathBuf> {
+    env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
 }
 
 /// Reads an Ed25519 key file.
@@ -237,7 +262,9 @@ fn read_private(path: &Path) -> Result<Zeroizing<String>, IdentityError> {
     };
     let file = File::open(path).map_err(failed)?;
     let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
-    if mode & 0o077 != 0 {
+    // systemd guards its credentials itself, and shows them as 0440 or 0400.
+    let guarded = credentials().is_some_and(|folder| path.starts_with(folder));
+    if mode & 0o077 != 0 && !guarded {
         return Err(IdentityError::Exposed { path: path.to_owned(), mode });
     }
     let mut text = Zeroizing::new(String::new());
@@ -348,6 +375,18 @@ mod tests {
         let seal = dir.path().join("seal.key");
         let first = ensure_seal_key(&seal).unwrap();
         assert_eq!(first.public(), ensure_seal_key(&seal).unwrap().public());
+    }
+
+    #[test]
+    fn what_systemd_hands_over_goes_before_the_folders() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config { poller_dir: "/p".into(), state_dir: "/s".into(), ..Config::default() };
+        fs::write(dir.path().join("freehold.identity.pem"), "x").unwrap();
+        let paths = Paths::of(&config).with_credentials(Some(dir.path()));
+        assert_eq!(paths.identity, dir.path().join("freehold.identity.pem"));
+        assert_eq!(paths.portal, Path::new("/p/portal.json"));
+        assert_eq!(paths.report, Path::new("/s/keys/report.pem"));
+        assert_eq!(Paths::of(&config).with_credentials(None).identity, Path::new("/p/identity.pem"));
     }
 
     #[test]

@@ -60,11 +60,10 @@ impl Enroll {
             receipt.identity_key,
             receipt.report_key
         ));
-        if forced {
-            output::out(
-                "Restart the services: `systemctl restart freehold-executor freehold-agent`\n",
-            );
-        }
+        let verb = if forced { "restart" } else { "start" };
+        output::out(&format!(
+            "Now {verb} the services: `systemctl {verb} freehold-executor freehold-agent`\n"
+        ));
         if !problems.is_empty() {
             output::out("Before the first deploy, this needs your attention:\n");
             for problem in problems {

@@ -9,6 +9,7 @@ mod error;
 mod execute;
 mod install_nginx;
 mod journal;
+mod man;
 mod output;
 mod plan;
 mod poll;
@@ -101,6 +102,8 @@ enum Command {
     InstallNginx(install_nginx::InstallNginx),
     /// Print a completion script for a shell
     Completions(completions::Completions),
+    /// Write the manual pages, one for each command
+    Man(man::Man),
     /// Run both halves, for development
     Run(run::Run),
     /// The unprivileged half (freehold-agent.service)
@@ -123,8 +126,10 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(cli: &Cli) -> Result<Exit, CliError> {
-    if let Command::Completions(args) = &cli.command {
-        return args.run(&mut Cli::command());
+    match &cli.command {
+        Command::Completions(args) => return args.run(&mut Cli::command()),
+        Command::Man(args) => return args.run(Cli::command()),
+        _ => {}
     }
     let config = cli.common.load()?;
     match &cli.command {
@@ -143,7 +148,7 @@ fn dispatch(cli: &Cli) -> Result<Exit, CliError> {
         Command::Run(args) => args.run(&config, &cli.common),
         Command::Poll(args) => args.run(&config),
         Command::Execute(args) => args.run(&config),
-        Command::Completions(_) => Ok(Exit::Ok),
+        Command::Completions(_) | Command::Man(_) => Ok(Exit::Ok),
     }
 }
 

@@ -64,7 +64,7 @@ impl Unenroll {
             ));
         }
         output::out(&format!(
-            "Revoke the host {} at the portal too. Stop the services with\n`systemctl disable --now freehold-agent freehold-executor.socket freehold-executor`.\n",
+            "Revoke the host {} at the portal too. Stop the services with\n`systemctl stop freehold-agent freehold-executor freehold-executor.socket`.\n",
             enrollment.receipt.host_name
         ));
         Ok(Exit::Ok)

@@ -44,7 +44,7 @@ const FIRST_UPKEEP: Duration = Duration::from_secs(300);
 /// # Errors
 /// When the journal, a key or a setting cannot be used.
 pub fn executor(config: &Config) -> Result<Arc<Executor>, CliError> {
-    let paths = Paths::of(config);
+    let paths = Paths::of_service(config);
     let missing = if paths.report.exists() { Missing::Refuse } else { Missing::Create };
     identity::ensure_folder(&config.state_dir, None).map_err(|error| {
         CliError::new(

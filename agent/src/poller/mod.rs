@@ -152,7 +152,7 @@ impl Poller {
 
     /// The two connections, once the host is enrolled; nothing when stopped before.
     fn wait_for_lines(&self, config: &Config) -> Result<Option<(Line, Line)>, PollerError> {
-        let paths = Paths::of(config);
+        let paths = Paths::of_service(config);
         let mut told = false;
         loop {
             match self.lines(config, &paths) {

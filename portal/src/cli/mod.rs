@@ -18,6 +18,7 @@ mod key;
 mod license;
 mod login;
 mod logout;
+mod man;
 mod output;
 mod parse;
 mod plan;
@@ -90,6 +91,7 @@ enum Command {
     #[command(subcommand)]
     Db(db::Command),
     Completions(completions::Args),
+    Man(man::Args),
     Version(version::Args),
 }
 
@@ -123,11 +125,12 @@ fn run(command: &Command, ctx: &mut Ctx) -> Result<Exit, CliError> {
         Command::Audit(command) => audit::run(command, ctx),
         Command::Db(command) => db::run(command, ctx),
         Command::Completions(args) => completions::run(args, ctx),
+        Command::Man(args) => man::run(args, ctx),
         Command::Version(args) => version::run(args, ctx),
     }
 }
 
-/// The whole command tree, for completions and the documentation.
+/// The whole command tree, for completions, manual pages and the documentation.
 fn tree() -> clap::Command {
     Cli::command()
 }

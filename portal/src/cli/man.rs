@@ -1,0 +1,38 @@
+//! `freehold man`.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::{context::Ctx, error::CliError};
+use crate::exit::Exit;
+
+/// Write the manual pages, one for each command
+///
+/// The package has them installed: `man freehold`, `man freehold-tenant-add`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:
+  freehold man ~/.local/share/man/man1")]
+pub(crate) struct Args {
+    /// The folder to write them to; it is made when it is not there
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+}
+
+/// Writes them.
+pub(crate) fn run(args: &Args, _: &mut Ctx) -> Result<Exit, CliError> {
+    let mut tree = super::tree();
+    tree.build();
+    fs::create_dir_all(&args.folder).and_then(|()| write(&tree, &args.folder)).map_err(|error| {
+        let shown = args.folder.display();
+        CliError::new(Exit::Failed, format!("the manual pages cannot be written to {shown}"))
+            .because(&error)
+    })?;
+    Ok(Exit::Ok)
+}
+
+fn write(command: &clap::Command, folder: &Path) -> io::Result<()> {
+    clap_mangen::Man::new(command.clone()).section("1").manual("Freehold").generate_to(folder)?;
+    command.get_subcommands().try_for_each(|below| write(below, folder))
+}

@@ -1,0 +1,50 @@
+# Cargo's own further programs, each at the version that is named here, outside of the tree, so
+# that a fresh clone finds them. Source after common.sh.
+# shellcheck shell=bash
+
+FREEHOLD_TOOLS="${FREEHOLD_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/freehold/tools}"
+
+# tool_version NAME: the version that these scripts were tried with.
+tool_version() {
+    case "$1" in
+        cargo-auditable) printf '0.7.7' ;;
+        cargo-cyclonedx) printf '0.5.9' ;;
+        cargo-deb) printf '3.8.0' ;;
+        cargo-deny) printf '0.20.2' ;;
+        *) die "no version of $1 is named in script/lib/tools.sh" ;;
+    esac
+}
+
+# tool_path NAME: where it is, or will be.
+tool_path() { printf '%s/%s-%s/bin/%s' "$FREEHOLD_TOOLS" "$1" "$(tool_version "$1")" "$1"; }
+
+# tool NAME: its path, or the remedy when it is not there.
+tool() {
+    local path
+    path="$(tool_path "$1")"
+    [ -x "$path" ] || die "$1 $(tool_version "$1") is not in $FREEHOLD_TOOLS: run  script/bootstrap --package"
+    printf '%s' "$path"
+}
+
+# tool_install NAME...: builds those that are missing. crates.io's checksums and each tool's own
+# Cargo.lock say what is built.
+tool_install() {
+    local name version log
+    for name in "$@"; do
+        [ ! -x "$(tool_path "$name")" ] || continue
+        version="$(tool_version "$name")"
+        log="$FREEHOLD_STATE/$name.log"
+        say "building $name $version (once; some minutes)"
+        # Outside of this workspace, so that its configuration does not apply; one target folder for
+        # all, since they share dependencies.
+        (cd / && RUSTUP_TOOLCHAIN="$(toolchain)" cargo install --quiet --locked \
+            --root "$FREEHOLD_TOOLS/$name-$version" --target-dir "$FREEHOLD_TOOLS/target" "$name@$version") >"$log" 2>&1 || {
+            tail -n 15 "$log" >&2
+            die "cargo install could not build $name (whole log: $log)"
+        }
+    done
+    rm -rf "$FREEHOLD_TOOLS/target"
+}
+
+# toolchain: the one that rust-toolchain.toml names.
+toolchain() { sed -n 's/^channel = "\(.*\)"/\1/p' "$FREEHOLD_TOP/rust-toolchain.toml"; }
