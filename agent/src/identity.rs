@@ -380,13 +380,17 @@ mod tests {
     #[test]
     fn what_systemd_hands_over_goes_before_the_folders() {
         let dir = tempfile::tempdir().unwrap();
-        let config = Config { poller_dir: "/p".into(), state_dir: "/s".into(), ..Config::default() };
+        let config =
+            Config { poller_dir: "/p".into(), state_dir: "/s".into(), ..Config::default() };
         fs::write(dir.path().join("freehold.identity.pem"), "x").unwrap();
         let paths = Paths::of(&config).with_credentials(Some(dir.path()));
         assert_eq!(paths.identity, dir.path().join("freehold.identity.pem"));
         assert_eq!(paths.portal, Path::new("/p/portal.json"));
         assert_eq!(paths.report, Path::new("/s/keys/report.pem"));
-        assert_eq!(Paths::of(&config).with_credentials(None).identity, Path::new("/p/identity.pem"));
+        assert_eq!(
+            Paths::of(&config).with_credentials(None).identity,
+            Path::new("/p/identity.pem")
+        );
     }
 
     #[test]

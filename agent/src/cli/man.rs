@@ -10,6 +10,9 @@ use clap::Args;
 use super::CliError;
 use crate::exit::Exit;
 
+/// What stands at the foot of each page.
+const SOURCE: &str = concat!("Freehold ", env!("CARGO_PKG_VERSION"));
+
 /// Writes the manual pages, one for each command. The package has them installed: `man
 /// freehold-agent`, `man freehold-agent-enroll`.
 #[derive(Debug, Args)]
@@ -33,6 +36,10 @@ impl Man {
 }
 
 fn write(command: &clap::Command, folder: &Path) -> io::Result<()> {
-    clap_mangen::Man::new(command.clone()).section("8").manual("Freehold").generate_to(folder)?;
+    clap_mangen::Man::new(command.clone())
+        .section("8")
+        .manual("Freehold")
+        .source(SOURCE)
+        .generate_to(folder)?;
     command.get_subcommands().try_for_each(|below| write(below, folder))
 }

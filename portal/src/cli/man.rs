@@ -8,6 +8,9 @@ use std::{
 use super::{context::Ctx, error::CliError};
 use crate::exit::Exit;
 
+/// What stands at the foot of each page.
+const SOURCE: &str = concat!("Freehold ", env!("CARGO_PKG_VERSION"));
+
 /// Write the manual pages, one for each command
 ///
 /// The package has them installed: `man freehold`, `man freehold-tenant-add`.
@@ -24,15 +27,21 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, _: &mut Ctx) -> Result<Exit, CliError> {
     let mut tree = super::tree();
     tree.build();
-    fs::create_dir_all(&args.folder).and_then(|()| write(&tree, &args.folder)).map_err(|error| {
-        let shown = args.folder.display();
-        CliError::new(Exit::Failed, format!("the manual pages cannot be written to {shown}"))
-            .because(&error)
-    })?;
+    fs::create_dir_all(&args.folder).and_then(|()| write(&tree, &args.folder)).map_err(
+        |error| {
+            let shown = args.folder.display();
+            CliError::new(Exit::Failed, format!("the manual pages cannot be written to {shown}"))
+                .because(&error)
+        },
+    )?;
     Ok(Exit::Ok)
 }
 
 fn write(command: &clap::Command, folder: &Path) -> io::Result<()> {
-    clap_mangen::Man::new(command.clone()).section("1").manual("Freehold").generate_to(folder)?;
+    clap_mangen::Man::new(command.clone())
+        .section("1")
+        .manual("Freehold")
+        .source(SOURCE)
+        .generate_to(folder)?;
     command.get_subcommands().try_for_each(|below| write(below, folder))
 }
