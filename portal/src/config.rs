@@ -60,6 +60,15 @@ pub struct Config {
     pub job_expiry_minutes: u32,
     /// Attempts of a job whose failure a retry may mend.
     pub max_attempts: u32,
+    /// Days for which a finished job keeps the events that tell its steps.
+    pub keep_events_days: u32,
+    /// Most events of all jobs together; beyond it those of the oldest finished jobs go.
+    pub keep_events_max: u32,
+    /// Days for which finished jobs with their reports, their envelopes once the agent holds them, and
+    /// spent enrollment tokens are kept. The audit log is kept for ever.
+    pub keep_jobs_days: u32,
+    /// Most finished jobs; beyond it the oldest go.
+    pub keep_jobs_max: u32,
     /// Seconds that requests in hand have to finish at shutdown.
     pub shutdown_grace_secs: u64,
     /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or a filter.
@@ -96,6 +105,10 @@ impl Default for Config {
             stale_job_minutes: 30,
             job_expiry_minutes: 60,
             max_attempts: 3,
+            keep_events_days: 30,
+            keep_events_max: 1_000_000,
+            keep_jobs_days: 90,
+            keep_jobs_max: 50_000,
             shutdown_grace_secs: 20,
             log: "info".into(),
             log_format: LogFormat::Text,
@@ -259,6 +272,10 @@ impl Config {
             ("stale_job_minutes", self.stale_job_minutes, 1, 1440),
             ("job_expiry_minutes", self.job_expiry_minutes, 1, 10_080),
             ("max_attempts", self.max_attempts, 1, 20),
+            ("keep_events_days", self.keep_events_days, 1, 3650),
+            ("keep_events_max", self.keep_events_max, 10_000, 100_000_000),
+            ("keep_jobs_days", self.keep_jobs_days, 1, 3650),
+            ("keep_jobs_max", self.keep_jobs_max, 100, 10_000_000),
         ] {
             if !(least..=most).contains(&value) {
                 return Err(format!("{key}: {value} is out of range; use {least} to {most}"));

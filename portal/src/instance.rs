@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -65,6 +65,7 @@ impl InstanceLock {
             .mode(0o600)
             .open(&path)
             .map_err(failed("opening the lock file", &path))?;
+        give_to_owner_of_folder(&path).map_err(failed("giving away", &path))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self { _file: file }),
             Err(rustix::io::Errno::WOULDBLOCK) => {
@@ -73,6 +74,22 @@ impl InstanceLock {
             Err(error) => Err(failed("locking", &path)(error.into())),
         }
     }
+}
+
+/// Gives a new file of the data folder to the folder's owner: administrators run commands as root, and
+/// the portal, which is not root, must be able to open what they have made. Changes nothing otherwise.
+///
+/// # Errors
+/// When the folder cannot be looked at, or the owner not be changed.
+pub fn give_to_owner_of_folder(file: &Path) -> io::Result<()> {
+    let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    let (folder, found) = (fs::metadata(folder)?, fs::metadata(file)?);
+    if found.uid() != 0 || folder.uid() == 0 {
+        return Ok(());
+    }
+    std::os::unix::fs::chown(file, Some(folder.uid()), Some(folder.gid()))
 }
 
 #[cfg(test)]

@@ -33,6 +33,8 @@ use crate::{
 
 /// How often leases, expiries and stale jobs are looked at.
 const REAP_EVERY: Duration = Duration::from_secs(1);
+/// How often old history is taken away.
+const SWEEP_EVERY: Duration = Duration::from_secs(300);
 /// How often the housekeeping thread looks whether it should end.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -45,6 +47,8 @@ pub enum ServeError {
     Bind(BindError),
     /// A thread or signal handler was not set up.
     Setup(io::Error),
+    /// At the first start, nobody could be shown the owner's token.
+    Unseen(io::Error),
     /// The database cannot be written any more; a restart is needed once the disk is well.
     Storage(String),
 }
@@ -55,6 +59,10 @@ impl fmt::Display for ServeError {
             Self::Open(_) => f.write_str("the portal did not start"),
             Self::Bind(_) => f.write_str("the portal cannot listen"),
             Self::Setup(_) => f.write_str("the portal could not be set up"),
+            Self::Unseen(_) => f.write_str(
+                "the owner's token could not be printed, so it was taken back: start the portal with standard output \
+                 where you can read it, and it prints a new one",
+            ),
             Self::Storage(reason) => {
                 write!(f, "the portal stopped because its database cannot be written: {reason}")
             }
@@ -67,7 +75,7 @@ impl std::error::Error for ServeError {
         match self {
             Self::Open(error) => Some(error),
             Self::Bind(error) => Some(error),
-            Self::Setup(error) => Some(error),
+            Self::Setup(error) | Self::Unseen(error) => Some(error),
             Self::Storage(_) => None,
         }
     }
@@ -90,7 +98,10 @@ pub struct Started<'a> {
 ///
 /// # Errors
 /// See [`ServeError`].
-pub fn run(config: Config, started: impl FnOnce(Started<'_>)) -> Result<(), ServeError> {
+pub fn run(
+    config: Config,
+    started: impl FnOnce(Started<'_>) -> io::Result<()>,
+) -> Result<(), ServeError> {
     let (portal, owner_token) =
         Portal::open(config, Arc::new(SystemClock)).map_err(ServeError::Open)?;
     let portal = Arc::new(portal);
@@ -103,13 +114,28 @@ pub fn run(config: Config, started: impl FnOnce(Started<'_>)) -> Result<(), Serv
     let ending = Arc::new(AtomicBool::new(false));
     let housekeeping = start_housekeeping(Arc::clone(&portal), shutdown, Arc::clone(&ending))
         .map_err(ServeError::Setup)?;
+    let sweeping =
+        start_sweeping(Arc::clone(&portal), Arc::clone(&ending)).map_err(ServeError::Setup)?;
     let handler = PortalHandler::new(Arc::clone(&portal), server.stats());
-    started(Started {
+    let first = owner_token.is_some();
+    let told = started(Started {
         address: server.local_addr(),
         url: portal.config.public_url(),
         keys_dir: &portal.config.keys_dir(),
         owner_token,
     });
+    match told {
+        // Nobody has seen the only token: the portal would be locked for everybody.
+        Err(source) if first => {
+            let taken_back = portal.db.write(|tx| app::tokens::take_back_first_owner(tx));
+            ending.store(true, Ordering::SeqCst);
+            portal.db.close();
+            taken_back.map_err(|error| ServeError::Open(OpenError::Prepare(error)))?;
+            return Err(ServeError::Unseen(source));
+        }
+        Err(error) => tracing::warn!(%error, "standard output cannot be written"),
+        Ok(()) => {}
+    }
     tell_systemd(&[NotifyState::Ready, NotifyState::Status("serving")]);
     tracing::info!(address = %server.local_addr(), url = %portal.config.public_url(), "the portal serves");
 
@@ -118,8 +144,10 @@ pub fn run(config: Config, started: impl FnOnce(Started<'_>)) -> Result<(), Serv
     tell_systemd(&[NotifyState::Stopping]);
     ending.store(true, Ordering::SeqCst);
     signals.close();
-    if housekeeping.join().is_err() {
-        tracing::error!("the housekeeping thread had panicked");
+    for thread in [housekeeping, sweeping] {
+        if thread.join().is_err() {
+            tracing::error!("a housekeeping thread had panicked");
+        }
     }
     // Writes that wait are finished here: what was acknowledged is on the disk.
     portal.db.close();
@@ -157,6 +185,27 @@ fn watch_signals(
         }
     })?;
     Ok(handle)
+}
+
+/// Takes old history away, apart from everything that has to happen in time.
+fn start_sweeping(
+    portal: Arc<Portal>,
+    ending: Arc<AtomicBool>,
+) -> io::Result<thread::JoinHandle<()>> {
+    let limits = app::retention::Limits::of(&portal.config);
+    thread::Builder::new().name("sweeping".into()).spawn(move || {
+        let stop = || ending.load(Ordering::SeqCst) || portal.db.fatal().is_some();
+        let mut next = Instant::now();
+        while !ending.load(Ordering::SeqCst) {
+            if Instant::now() >= next {
+                next = Instant::now() + SWEEP_EVERY;
+                if let Err(error) = app::retention::sweep(&portal.db, &limits, &stop) {
+                    tracing::error!(error = error::chain(&error), "old history was not taken away");
+                }
+            }
+            thread::sleep(TICK);
+        }
+    })
 }
 
 /// Leases, expiries, stale jobs, the watchdog, and the end after a storage failure.

@@ -29,6 +29,17 @@ pub struct Problem {
     pub errors: Vec<FieldError>,
 }
 
+impl Problem {
+    /// The media type of such a body.
+    pub const MEDIA_TYPE: &str = "application/problem+json";
+
+    /// The address that names a kind of problem, made of its code.
+    #[must_use]
+    pub fn type_of(code: &str) -> String {
+        format!("urn:freehold:problem:{code}")
+    }
+}
+
 /// One refused field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldError {

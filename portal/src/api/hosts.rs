@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use freehold_protocol::{
-    ids::{AgentId, HostId, HostName, Port, Sha256Digest, TenantId, TenantSlug, TokenId},
+    failure::Failure,
+    ids::{AgentId, HostId, HostName, JobId, Port, Sha256Digest, TenantId, TenantSlug, TokenId},
     report::HostFacts,
     time::Timestamp,
     wire::Head,
@@ -45,6 +46,15 @@ pub struct UpdateHost {
     pub tenant_limit: Option<u32>,
 }
 
+/// `POST /hosts/{name}/revoke`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RevokeHost {
+    /// The host's name once more, since its agent never gets back in with the keys that it has.
+    #[serde(default)]
+    pub confirm: String,
+}
+
 /// `POST /hosts/{name}/enrollment-tokens`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -76,8 +86,8 @@ pub struct HostView {
     pub id: HostId,
     /// Its name.
     pub name: HostName,
-    /// `new` (never enrolled), `enrolled`, or `conflict` (the agent has jobs that the portal does
-    /// not know, after a restore: resume it).
+    /// `new` (never enrolled), `enrolled`, `conflict` (the agent has jobs that the portal does not
+    /// know, after a restore: resume it), or `revoked` (given up; it can be enrolled anew).
     pub state: String,
     /// `never`, `online`, `late` (the last poll is overdue) or `offline`.
     pub presence: String,
@@ -102,12 +112,41 @@ pub struct HostView {
     /// What the agent showed, while `state` is `conflict`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflict: Option<ConflictView>,
+    /// When it was given up, while `state` is `revoked`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<Timestamp>,
+    /// Reports of its agent on jobs that this database does not know as given, newest first: an older
+    /// backup was restored. Empty in lists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orphan_reports: Vec<OrphanReportView>,
     /// Version of the row, for `If-Match`.
     pub generation: u64,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+}
+
+/// A report that answers no job of this database. It is signed by the host's executor; nothing follows
+/// from it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrphanReportView {
+    /// The job.
+    pub job: JobId,
+    /// Its attempt.
+    pub attempt: u32,
+    /// What kind of work it was.
+    pub kind: String,
+    /// How it ended.
+    pub outcome: String,
+    /// Why it did not succeed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// When it ended, as the agent says.
+    pub ended_at: Timestamp,
+    /// When the report came.
+    pub received_at: Timestamp,
 }
 
 /// The agent of a host.

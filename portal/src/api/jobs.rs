@@ -68,6 +68,9 @@ pub struct JobView {
     /// Since when its agent has not been heard of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_lost_at: Option<Timestamp>,
+    /// Since when it rests as failed only because its report never came; the report may still settle it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_at: Option<Timestamp>,
     /// When its cancellation was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel_requested_at: Option<Timestamp>,

@@ -52,6 +52,12 @@ pub fn host_resume(name: impl Display) -> String {
     format!("{HOSTS}/{name}/resume")
 }
 
+/// `POST` a [`super::hosts::RevokeHost`]: [`super::hosts::HostView`].
+#[must_use]
+pub fn host_revoke(name: impl Display) -> String {
+    format!("{HOSTS}/{name}/revoke")
+}
+
 /// `POST` without body: [`super::hosts::HostView`].
 #[must_use]
 pub fn host_drain(name: impl Display) -> String {

@@ -165,6 +165,10 @@ pub struct TenantView {
     /// The last health that was reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<TenantHealth>,
+    /// Since when nothing is known of what its host holds of it, because the host was revoked: `status`
+    /// and `health` are older. Ends with whatever an agent says of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown_since: Option<Timestamp>,
     /// Volumes that a removal has left on the host.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept_volumes: Vec<String>,

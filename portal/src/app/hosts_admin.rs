@@ -23,7 +23,7 @@ use crate::{
     db::{
         Read, Tx,
         audit::{self, Entry},
-        enrollments,
+        chain, enrollments,
         hosts::{self, HostRow, HostState},
     },
     error::AppError,
@@ -38,7 +38,7 @@ pub fn find(read: &Read<'_>, name: &HostName) -> Result<HostRow, AppError> {
     hosts::by_name(read, name)?.ok_or_else(|| AppError::not_found("host", name))
 }
 
-fn record(
+pub(super) fn record(
     tx: &Tx<'_>,
     actor: &str,
     action: &'static str,
@@ -108,6 +108,7 @@ impl CreateHost {
             generation: 1,
             created_at: tx.now(),
             updated_at: tx.now(),
+            revoked_at: None,
         };
         hosts::insert(tx, &host)?;
         record(tx, &self.actor, "host.create", &host, json!({}))?;
@@ -322,6 +323,16 @@ impl ResumeHost {
                 "what the agent showed is not a job that this portal has signed for it",
             )
             .advice("look at the host: it may have been tampered with; enroll it anew"));
+        }
+        if !chain::after(tx, agent.id, head.epoch, head.seq, 1)?.is_empty() {
+            return Err(AppError::conflict(
+                "chain_set_back",
+                "the agent has been given later jobs than the last one that it knows: its journal was set back",
+            )
+            .advice(format!(
+                "look at what is on the host, then enroll it anew: `freehold host token {}`",
+                host.name
+            )));
         }
         hosts::move_head(tx, agent.id, agent.head, head)?;
         hosts::clear_conflict(tx, agent.id)?;

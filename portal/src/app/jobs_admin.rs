@@ -148,7 +148,7 @@ impl RetryJob {
     /// # Errors
     /// When it is not at rest, has succeeded, is stuck, or a newer job has overtaken it.
     pub fn apply(self, tx: &Tx<'_>) -> Result<(), AppError> {
-        let job = jobs::get(tx, self.id)?;
+        let mut job = jobs::get(tx, self.id)?;
         if !job.state.can_requeue() {
             let error =
                 AppError::conflict("cannot_retry", format!("job {} is {}", job.id, job.state));
@@ -182,7 +182,7 @@ impl RetryJob {
             }
         }
         let max_attempts = job.attempt.saturating_add(self.rules.max_attempts);
-        let job = JobRow { expiry_secs: self.rules.expiry_secs, ..job };
+        job.head.expiry_secs = self.rules.expiry_secs;
         jobs::next_attempt(tx, &job, tx.now(), max_attempts, None)?;
         move_tenant(tx, &job, JobState::Queued)?;
         wake(tx, &job)?;

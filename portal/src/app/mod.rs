@@ -18,6 +18,8 @@ pub mod reap;
 pub mod record_events;
 pub mod record_inventory;
 pub mod record_report;
+pub mod retention;
+pub mod revoke_host;
 pub mod role;
 pub mod rotate_key;
 mod settle;

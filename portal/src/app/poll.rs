@@ -290,9 +290,10 @@ impl Poll {
                 let failure = Failure::new(
                     FailureClass::Host,
                     "the agent has finished the job, but its report is not in this database",
-                    "the database was probably restored from a backup: check the tenant, then queue the job again if needed",
+                    "the database was probably restored from a backup: check the tenant, then queue the job again if needed; a report that still comes puts this right",
                 );
                 settle(tx, &job, JobState::Failed, &failure, &format!("agent:{}", host.name))?;
+                jobs::note_lost(tx, &job)?;
             }
         }
         Ok(())

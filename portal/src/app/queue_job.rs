@@ -53,9 +53,20 @@ impl QueueJob {
     /// Queues it and wakes the host's agent. A host that has no agent yet gets it once it enrolls.
     ///
     /// # Errors
-    /// When there is no such host.
+    /// When there is no such host, or it was given up: what is meant for one machine must not reach the
+    /// next one under its name.
     pub fn apply(self, tx: &Tx<'_>) -> Result<JobId, AppError> {
         let host = hosts::get(tx, self.host)?;
+        if host.revoked_at.is_some() {
+            return Err(AppError::conflict(
+                "host_revoked",
+                format!("the host {} was revoked", host.name),
+            )
+            .advice(format!(
+                "enroll a machine anew first: `freehold host token {}`, then `freehold-agent enroll` there",
+                host.name
+            )));
+        }
         let id = JobId::from_uuid(Uuid::now_v7());
         let kind = self.work.kind();
         jobs::insert(

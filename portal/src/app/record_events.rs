@@ -7,7 +7,6 @@ use freehold_protocol::{
     wire::{EventsAnswer, EventsRequest, MAX_EVENTS, RunningJob},
 };
 
-use super::record_report::not_given;
 use crate::{
     db::{Tx, chain, events, jobs},
     error::{AppError, Kind},
@@ -30,19 +29,21 @@ pub struct RecordEvents {
 }
 
 impl RecordEvents {
-    /// Keeps the events that are new and in order; says which is the next one that is missing.
+    /// Keeps the events that are new and in order; says which is the next one that is missing. Those of a
+    /// job that this database does not know as given are passed over: the report that follows them is
+    /// kept as an orphan, and must not wait behind them.
     ///
     /// # Errors
-    /// 404 when the job was not given to this agent.
+    /// When they are too many.
     pub fn apply(self, tx: &Tx<'_>) -> Result<EventsAnswer, AppError> {
         let Self { agent, job, request, lease_secs } = self;
         if request.events.len() > MAX_EVENTS {
             return Err(AppError::invalid("/events", format!("use at most {MAX_EVENTS} events")));
         }
-        if !chain::was_given_attempt(tx, agent, job, request.attempt)? {
-            return Err(not_given(job));
-        }
         let all = request.events.last().map_or(1, |event| event.n.saturating_add(1));
+        if !chain::was_given_attempt(tx, agent, job, request.attempt)? {
+            return Ok(EventsAnswer { next: all });
+        }
         let row = match jobs::get(tx, job) {
             Ok(row) => row,
             // Deleted meanwhile: the agent may forget its events.

@@ -4,35 +4,32 @@
 use freehold_protocol::{
     dsse::Envelope,
     failure::{Failure, FailureClass},
-    ids::{AgentId, JobId, TenantId},
+    ids::{AgentId, JobId, Sha256Digest, TenantId},
     job::JobKind,
     report::{Deployed, JobResult, Outcome, Report},
     seal::SealContext,
 };
 use serde_json::json;
 
-use super::{license_status, settle::follow, tenant_credentials::credentials_place};
+use super::{
+    license_status,
+    settle::{self, follow},
+    tenant_credentials::credentials_place,
+};
 use crate::{
     db::{
         Tx,
         audit::{self, Entry},
         chain, deployments, events, hosts,
-        hosts::HostRow,
-        inventory,
+        hosts::{AgentRow, HostRow},
+        inventory, job_views,
         jobs::{self, JobRow, Rest},
+        orphans,
     },
     domain::job::{AfterReport, JobState, after_report},
     error::{AppError, Kind},
     keys::PortalKeys,
 };
-
-pub(super) fn not_given(job: JobId) -> AppError {
-    AppError::new(
-        Kind::NotFound,
-        "job_not_given",
-        format!("job {job} was not given to this agent in this attempt"),
-    )
-}
 
 /// An agent sends a report.
 #[derive(Debug)]
@@ -48,9 +45,11 @@ pub struct RecordReport {
 impl RecordReport {
     /// Takes the report. Repeating it is harmless.
     ///
+    /// One that answers no job of this database is kept as an orphan, to be looked at: the executor's
+    /// signature proves where it comes from, and a refusal would only make the agent hold it for ever.
+    ///
     /// # Errors
-    /// `report_refused` (422) when its signature or contents are wrong; `job_not_given` (404) when it
-    /// answers a job that this agent was not given.
+    /// `report_refused` (422) when its signature or contents are wrong.
     pub fn apply(self, tx: &Tx<'_>, keys: &PortalKeys) -> Result<(), AppError> {
         let agent = hosts::agent(tx, self.agent)?;
         let opened = self.envelope.open::<Report>(&[agent.report_key], 1).map_err(|error| {
@@ -64,7 +63,7 @@ impl RecordReport {
             return Err(refused("the report is for another portal, agent or job".into()));
         }
         if !chain::was_given(tx, agent.id, report.job_id, report.attempt, report.job_digest)? {
-            return Err(not_given(report.job_id));
+            return keep_orphan(tx, &agent, report, opened.digest(), &self.envelope);
         }
         let job = match jobs::get(tx, report.job_id) {
             Ok(job) => job,
@@ -85,14 +84,18 @@ impl RecordReport {
             return Ok(());
         }
         let host = hosts::get(tx, agent.host_id)?;
-        let current =
-            job.attempt == report.attempt && job.state.is_out() && job.agent_id == Some(agent.id);
-        if current {
-            take(tx, keys, &job, &host, report)?;
-            // Another job of the same tenant may start now.
-            tx.wake(agent.id);
-        } else {
-            tracing::warn!(job = %job.id, state = %job.state, outcome = ?report.outcome, "kept a report that came after its job was settled");
+        let arrival = Arrival::of(tx, &job, report)?;
+        match arrival {
+            Arrival::InTime => {
+                take(tx, keys, &job, &host, report)?;
+                // Another job of the same tenant may start now.
+                tx.wake(agent.id);
+            }
+            Arrival::Late => take_late(tx, keys, &job, &host, report)?,
+            Arrival::Overtaken => {
+                tracing::warn!(job = %job.id, state = %job.state, outcome = ?report.outcome, "kept a report that came after its job was settled");
+                rescue_password(tx, keys, &job, report)?;
+            }
         }
         audit::append(
             tx,
@@ -107,11 +110,71 @@ impl RecordReport {
                     "outcome": report.outcome,
                     "failure": report.failure.as_ref().map(|failure| &failure.what),
                     "report": opened.digest(),
-                    "applied": current,
+                    "applied": arrival != Arrival::Overtaken,
                 }),
             },
         )
     }
+}
+
+/// When a report comes, as its job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Arrival {
+    /// The agent has the job in hand.
+    InTime,
+    /// The job was given up as lost, and nothing has happened since that contradicts the report.
+    Late,
+    /// The job was settled otherwise, tried again, or a newer one has changed the tenant since.
+    Overtaken,
+}
+
+impl Arrival {
+    fn of(tx: &Tx<'_>, job: &JobRow, report: &Report) -> Result<Self, AppError> {
+        if job.attempt != report.attempt || job.agent_id != Some(report.agent_id) {
+            return Ok(Self::Overtaken);
+        }
+        if job.state.is_out() {
+            return Ok(Self::InTime);
+        }
+        let overtaken = match job.tenant_id {
+            Some(tenant) => job_views::is_overtaken(tx, job.id, tenant)?,
+            None => false,
+        };
+        let late = job.state == JobState::Failed && job.lost_at.is_some() && !overtaken;
+        Ok(if late { Self::Late } else { Self::Overtaken })
+    }
+}
+
+fn keep_orphan(
+    tx: &Tx<'_>,
+    agent: &AgentRow,
+    report: &Report,
+    digest: Sha256Digest,
+    envelope: &Envelope,
+) -> Result<(), AppError> {
+    if !orphans::keep(tx, agent.host_id, digest, report, envelope)? {
+        return Ok(());
+    }
+    let host = hosts::get(tx, agent.host_id)?;
+    tracing::warn!(job = %report.job_id, attempt = report.attempt, outcome = ?report.outcome, host = %host.name,
+        "kept a report on a job that this database does not know as given: was it restored from a backup?");
+    audit::append(
+        tx,
+        &Entry {
+            actor: &format!("agent:{}", host.name),
+            action: "host.orphan_report",
+            object_kind: "host",
+            object_id: &host.id.to_string(),
+            detail: json!({
+                "name": host.name,
+                "job": report.job_id,
+                "kind": report.kind,
+                "attempt": report.attempt,
+                "outcome": report.outcome,
+                "report": digest,
+            }),
+        },
+    )
 }
 
 fn refused(message: String) -> AppError {
@@ -158,6 +221,55 @@ fn take(
     match job.tenant_id {
         Some(tenant) => follow(tx, tenant, job, state),
         None => Ok(()),
+    }
+}
+
+/// Puts a job right that was given up as lost. It is not tried again by itself: so long after, whoever
+/// looks at it decides.
+fn take_late(
+    tx: &Tx<'_>,
+    keys: &PortalKeys,
+    job: &JobRow,
+    host: &HostRow,
+    report: &Report,
+) -> Result<(), AppError> {
+    let mut result = report.result.clone();
+    if report.outcome == Outcome::Succeeded {
+        apply_result(tx, keys, job, host, report, result.as_mut())?;
+    }
+    let failure = report.failure.clone().or_else(|| unexplained(report));
+    let state = JobState::of_outcome(report.outcome);
+    let rest = Rest {
+        state,
+        failure: failure.as_ref(),
+        result: result.as_ref(),
+        started_at: Some(report.started_at),
+    };
+    jobs::rest_late(tx, job, &rest)?;
+    if let Some(tenant) = job.tenant_id {
+        follow(tx, tenant, job, state)?;
+    }
+    tracing::info!(job = %job.id, outcome = ?report.outcome, "a job that was given up as lost was reported after all");
+    settle::record(tx, job, state, "its report came after the job was given up as lost", "system")
+}
+
+/// Of a report that changes nothing any more, the one thing that exists nowhere else: the first admin's
+/// temporary password, unless there has been one.
+fn rescue_password(
+    tx: &Tx<'_>,
+    keys: &PortalKeys,
+    job: &JobRow,
+    report: &Report,
+) -> Result<(), AppError> {
+    let (Some(tenant), Some(JobResult::Deployed(deployed))) = (job.tenant_id, &report.result)
+    else {
+        return Ok(());
+    };
+    let never_had = deployments::standing(tx, tenant)?
+        .is_some_and(|standing| standing.credentials_at.is_none());
+    match &deployed.sealed_password {
+        Some(sealed) if never_had => keep_password(tx, keys, report, tenant, sealed),
+        _ => Ok(()),
     }
 }
 

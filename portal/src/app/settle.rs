@@ -26,6 +26,17 @@ pub(super) fn settle(
     if let Some(tenant) = job.tenant_id {
         follow(tx, tenant, job, state)?;
     }
+    record(tx, job, state, &failure.what, actor)
+}
+
+/// The audit row of a job that came to rest without its own report, or was put right by a late one.
+pub(super) fn record(
+    tx: &Tx<'_>,
+    job: &JobRow,
+    state: JobState,
+    why: &str,
+    actor: &str,
+) -> Result<(), AppError> {
     audit::append(
         tx,
         &Entry {
@@ -33,7 +44,7 @@ pub(super) fn settle(
             action: "job.settle",
             object_kind: "job",
             object_id: &job.id.to_string(),
-            detail: json!({ "kind": job.kind, "from": job.state, "to": state, "why": failure.what }),
+            detail: json!({ "kind": job.kind, "from": job.state, "to": state, "why": why }),
         },
     )
 }

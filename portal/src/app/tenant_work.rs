@@ -9,12 +9,12 @@ use super::{
     queue_job::{JobRules, QueueJob},
     tenant_input::Fields,
     tenant_license,
-    tenants::find,
+    tenants::{find, refuse_if_full},
 };
 use crate::{
     api::tenants as wire,
     db::{
-        Tx, blueprints, deployments,
+        Tx, blueprints, deployments, hosts,
         tenants::{self, TenantRow},
     },
     domain::tenant::TenantStatus,
@@ -205,6 +205,8 @@ fn bring_back(tx: &Tx<'_>, tenant: &TenantRow) -> Result<(), AppError> {
         )
         .advice("move that tenant to another domain first"));
     }
+    // It did not count while it was removed.
+    refuse_if_full(tx, &hosts::get(tx, tenant.host_id)?)?;
     deployments::set_status(tx, tenant.id, tenant.status, TenantStatus::Pending)
 }
 

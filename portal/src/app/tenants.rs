@@ -18,7 +18,8 @@ use crate::{
     db::{
         Read, Tx,
         audit::{self, Entry},
-        blueprints, hosts,
+        blueprints,
+        hosts::{self, HostRow},
         tenants::{self, TenantRow},
     },
     domain::{ids::LicenseId, tenant::TenantStatus},
@@ -136,14 +137,7 @@ impl CreateTenant {
             .advice("choose another domain"));
         }
         let license = license.map(|id| tenant_license::choose(tx, id)).transpose()?;
-        let there = tenants::count_on_host(tx, host.id)?;
-        if host.tenant_limit.is_some_and(|limit| there >= limit) {
-            return Err(AppError::conflict(
-                "host_full",
-                format!("{} has {there} tenants, which is its limit", host.name),
-            )
-            .advice("choose another host, or raise the limit with `freehold host set`"));
-        }
+        refuse_if_full(tx, &host)?;
         let id = TenantId::from_uuid(Uuid::now_v7());
         let tenant = TenantRow {
             id,
@@ -174,6 +168,7 @@ impl CreateTenant {
             created_at: tx.now(),
             updated_at: tx.now(),
             removed_at: None,
+            unknown_since: None,
         };
         tenants::insert(tx, &tenant)?;
         let detail = json!({ "slug": tenant.slug, "domain": tenant.domain, "host": tenant.host, "release": number, "license": tenant.license });
@@ -276,6 +271,24 @@ impl UpdateTenant {
     }
 }
 
+/// Whether a host takes one more tenant. Each counts once, from when it is added until it is removed or
+/// forgotten, whatever its status: one that waits, failed or is being removed has its name and, if it is
+/// tried again, its place there. Jobs do not count, and neither does data that a removal has kept.
+pub(super) fn refuse_if_full(tx: &Tx<'_>, host: &HostRow) -> Result<(), AppError> {
+    let there = tenants::count_on_host(tx, host.id)?;
+    if host.tenant_limit.is_none_or(|limit| there < limit) {
+        return Ok(());
+    }
+    Err(AppError::conflict(
+        "host_full",
+        format!("{} has {there} tenants, which is its limit", host.name),
+    )
+    .advice(format!(
+        "choose another host, or raise the limit with `freehold host update {} --tenant-limit N`",
+        host.name
+    )))
+}
+
 /// The name of a removed tenant is free again, unless its data is still on its host: a new tenant
 /// would find it there.
 fn refuse_taken_name(other: &TenantRow) -> Result<(), AppError> {
@@ -296,7 +309,7 @@ fn refuse_taken_name(other: &TenantRow) -> Result<(), AppError> {
     )))
 }
 
-/// Somebody wants a tenant forgotten of which nothing runs.
+/// Somebody wants a tenant forgotten of which nothing runs, or whose host was given up.
 #[derive(Debug)]
 pub struct Forget {
     /// Which.
@@ -316,7 +329,9 @@ impl Forget {
         let tenant = find(tx, &self.slug)?;
         super::check_generation(self.generation, tenant.generation)?;
         refuse_if_busy(&tenant)?;
-        if !tenant.kept_volumes.is_empty() {
+        // Its host was given up: what may still lie there is out of reach, and the admin has said so.
+        let given_up = tenant.unknown_since.is_some();
+        if !tenant.kept_volumes.is_empty() && !given_up {
             let slug = &tenant.slug;
             return Err(AppError::conflict(
                 "data_kept",
@@ -325,6 +340,7 @@ impl Forget {
             .advice(format!("delete it first: `freehold tenant remove {slug} --delete-data`")));
         }
         match tenant.status {
+            _ if given_up => {}
             TenantStatus::Pending | TenantStatus::Removed => {}
             // Rolled back before it was ever up: the host holds nothing of it.
             TenantStatus::Failed | TenantStatus::Cancelled if tenant.release_deployed.is_none() => {
@@ -343,6 +359,7 @@ impl Forget {
             }
         }
         tenants::delete(tx, tenant.id, tenant.status)?;
-        record(tx, &self.actor, "tenant.delete", &tenant, json!({ "slug": tenant.slug }))
+        let detail = json!({ "slug": tenant.slug, "hostGivenUp": given_up });
+        record(tx, &self.actor, "tenant.delete", &tenant, detail)
     }
 }

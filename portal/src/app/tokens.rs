@@ -165,6 +165,43 @@ pub fn is_valid(token: &TokenRow, now: Timestamp) -> bool {
     token.revoked_at.is_none() && token.expires_at.is_none_or(|end| now < end)
 }
 
+/// Takes the first owner's token back, which nobody has seen, so that the next start makes one again.
+///
+/// # Errors
+/// When the database fails.
+pub fn take_back_first_owner(tx: &Tx<'_>) -> Result<(), AppError> {
+    for token in tokens::list(tx, "", 2)? {
+        tokens::delete(tx, token.id)?;
+        audit::append(
+            tx,
+            &Entry {
+                actor: "system",
+                action: "token.take_back",
+                object_kind: "token",
+                object_id: &token.id.to_string(),
+                detail: json!({ "name": token.name, "why": "it could not be shown" }),
+            },
+        )?;
+    }
+    Ok(())
+}
+
+/// Mints an owner's token for whoever has the portal's data folder and keys: the way back in when all
+/// owners have lost theirs.
+///
+/// # Errors
+/// A wrong name, or one that a valid token has.
+pub fn recover_owner(
+    tx: &Tx<'_>,
+    master: &MasterKey,
+    name: String,
+    days: Option<u32>,
+) -> Result<Secret, AppError> {
+    let mint =
+        MintToken { name, role: Role::Owner, expires_in_days: days, actor: "local".to_owned() };
+    mint.apply(tx, master).map(|(_, secret)| secret)
+}
+
 /// Mints the first owner's token when there has never been any token.
 ///
 /// # Errors

@@ -8,6 +8,7 @@
 mod audit;
 mod blueprint;
 mod completions;
+mod confirm;
 mod context;
 mod customer;
 mod db;

@@ -62,17 +62,12 @@ pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, CliError> {
     let config = args.config.load()?;
     start_log(&config)?;
     let json = ctx.json;
-    let mut unwritten = None;
-    serve::run(config, |started| unwritten = announce(&started, json, &mut io::stdout()).err())
-        .map_err(|error| {
-            let mut shown = CliError::new(Exit::Failed, error.to_string());
-            shown.causes = causes_of(&error);
-            shown
-        })?;
-    match unwritten {
-        Some(error) => Err(CliError::output(&error)),
-        None => Ok(Exit::Ok),
-    }
+    serve::run(config, |started| announce(&started, json, &mut io::stdout())).map_err(|error| {
+        let mut shown = CliError::new(Exit::Failed, error.to_string());
+        shown.causes = causes_of(&error);
+        shown
+    })?;
+    Ok(Exit::Ok)
 }
 
 /// Says where the portal is, and the owner's token at the first start.

@@ -1,4 +1,4 @@
-//! Backup, check and restore of the database file.
+//! Backup and check of the database file; `restore.rs` puts a backup back.
 //!
 //! A backup is taken while the portal serves (SQLite's backup API) and is one file. It holds no key:
 //! back the key folder up apart from it, and it may lie with strangers.
@@ -14,11 +14,8 @@ use std::{
 use freehold_protocol::time::Timestamp;
 use rusqlite::{Connection, OpenFlags, backup::Backup};
 
-use super::{OpenError, Read, audit, connect, migrate};
-use crate::{
-    error::AppError,
-    instance::{InstanceLock, LockError},
-};
+use super::{OpenError, Read, audit, connect, migrate, restore};
+use crate::{error::AppError, instance::LockError};
 
 /// Pages that are copied in one step; between steps the portal writes on.
 const PAGES_PER_STEP: std::ffi::c_int = 512;
@@ -69,6 +66,15 @@ pub enum BackupError {
         /// What was found.
         findings: Vec<String>,
     },
+    /// A restore was interrupted past its commit point.
+    #[error(
+        "a restore was interrupted: start the portal, which finishes it (it puts {} in place)",
+        pending.display()
+    )]
+    Interrupted {
+        /// The database that will be in place.
+        pending: PathBuf,
+    },
     /// The portal runs.
     #[error("the database is in use")]
     InUse(#[source] LockError),
@@ -77,7 +83,7 @@ pub enum BackupError {
     Check(#[source] AppError),
 }
 
-fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BackupError {
+pub(super) fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BackupError {
     let path = path.to_owned();
     move |source| BackupError::Io { what, path, source }
 }
@@ -86,7 +92,7 @@ fn sql_error(what: &'static str) -> impl FnOnce(rusqlite::Error) -> BackupError 
     move |source| BackupError::Sql { what, source }
 }
 
-fn sync_folder_of(path: &Path) -> Result<(), BackupError> {
+pub(super) fn sync_folder_of(path: &Path) -> Result<(), BackupError> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -96,7 +102,10 @@ fn sync_folder_of(path: &Path) -> Result<(), BackupError> {
         .map_err(io_error("syncing the folder", folder))
 }
 
-fn open_read(path: &Path) -> Result<Connection, BackupError> {
+pub(super) fn open_read(path: &Path) -> Result<Connection, BackupError> {
+    if let Some(pending) = restore::pending(path)? {
+        return Err(BackupError::Interrupted { pending });
+    }
     let failed = |source| BackupError::Open { path: path.to_owned(), source };
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
     migrate::check_known(&connection).map_err(failed)?;
@@ -134,7 +143,7 @@ pub fn backup(database: &Path, to: &Path) -> Result<(), BackupError> {
     sync_folder_of(to)
 }
 
-fn copy(source: &Connection, to: &Path) -> Result<(), BackupError> {
+pub(super) fn copy(source: &Connection, to: &Path) -> Result<(), BackupError> {
     // Created by us first, so that the file is never readable by others for a moment.
     let file = OpenOptions::new()
         .write(true)
@@ -230,44 +239,7 @@ const RULES: &[(&str, &str)] = &[
     ),
 ];
 
-/// Puts a backup in the place of the database. The portal must not run. The old file stays beside it;
-/// its path is returned.
-///
-/// # Errors
-/// See [`BackupError`]; then the database is as it was.
-pub fn restore(
-    data_dir: &Path,
-    database: &Path,
-    from: &Path,
-    now: Timestamp,
-) -> Result<Option<PathBuf>, BackupError> {
-    let _lock = InstanceLock::take(data_dir).map_err(BackupError::InUse)?;
-    let findings = check(from)?;
-    if !findings.is_empty() {
-        return Err(BackupError::Damaged { path: from.to_owned(), findings });
-    }
-    let temporary = with_suffix(database, ".restored");
-    copy(&open_read(from)?, &temporary)?;
-    let kept = if database.exists() {
-        let kept = with_suffix(database, &format!(".before-restore-{now}"));
-        // The log belongs to the old file: left behind, SQLite would play it into the new one.
-        for side in ["-wal", "-shm"] {
-            let (old, new) = (with_suffix(database, side), with_suffix(&kept, side));
-            if old.exists() {
-                fs::rename(&old, &new).map_err(io_error("keeping", &old))?;
-            }
-        }
-        fs::rename(database, &kept).map_err(io_error("keeping", database))?;
-        Some(kept)
-    } else {
-        None
-    };
-    fs::rename(&temporary, database).map_err(io_error("putting in place", database))?;
-    sync_folder_of(database)?;
-    Ok(kept)
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)

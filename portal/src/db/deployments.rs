@@ -83,7 +83,7 @@ pub fn note_deployed(
 ) -> Result<(), AppError> {
     let changed = tx.sql().execute(
         "UPDATE tenants SET release_deployed = ?2, endpoints = ?3, ports = ?4, health = ?5, health_at = ?6,
-                onboarded = max(onboarded, ?7), kept_volumes = '[]', updated_at = ?8 WHERE id = ?1",
+                onboarded = max(onboarded, ?7), kept_volumes = '[]', unknown_since = NULL, updated_at = ?8 WHERE id = ?1",
         params![
             tenant.to_string(),
             deployed.release.number,
@@ -105,7 +105,7 @@ pub fn note_deployed(
 pub fn note_removed(tx: &Tx<'_>, tenant: TenantId, removed: &Removed) -> Result<(), AppError> {
     let changed = tx.sql().execute(
         "UPDATE tenants SET release_deployed = NULL, endpoints = '{}', ports = '{}', health = NULL, health_at = NULL,
-                kept_volumes = ?2, credentials_sealed = NULL, updated_at = ?3 WHERE id = ?1",
+                kept_volumes = ?2, credentials_sealed = NULL, unknown_since = NULL, updated_at = ?3 WHERE id = ?1",
         params![tenant.to_string(), codec::to_json(&removed.kept_volumes)?, tx.now().as_millis()],
     )?;
     expect_one(changed, "tenant")
@@ -118,7 +118,7 @@ pub fn note_removed(tx: &Tx<'_>, tenant: TenantId, removed: &Removed) -> Result<
 pub fn note_health(tx: &Tx<'_>, host: HostId, health: &TenantHealth) -> Result<(), AppError> {
     tx.sql()
         .prepare_cached(
-            "UPDATE tenants SET health = ?3, health_at = ?4
+            "UPDATE tenants SET health = ?3, health_at = ?4, unknown_since = NULL
               WHERE id = ?1 AND host_id = ?2 AND coalesce(health_at, 0) < ?4 AND status <> 'removed'",
         )?
         .execute(params![
@@ -128,6 +128,20 @@ pub fn note_health(tx: &Tx<'_>, host: HostId, health: &TenantHealth) -> Result<(
             health.at.as_millis(),
         ])?;
     Ok(())
+}
+
+/// Notes of every tenant that a host may hold something of that nothing is known of it from now on.
+/// Says how many they are.
+///
+/// # Errors
+/// When the database fails.
+pub fn note_unknown(tx: &Tx<'_>, host: HostId) -> Result<usize, AppError> {
+    Ok(tx.sql().execute(
+        "UPDATE tenants SET unknown_since = ?2, updated_at = ?2, generation = generation + 1
+          WHERE host_id = ?1 AND unknown_since IS NULL
+            AND (status NOT IN ('pending', 'removed') OR release_deployed IS NOT NULL OR kept_volumes <> '[]')",
+        params![host.to_string(), tx.now().as_millis()],
+    )?)
 }
 
 /// Keeps a tenant's temporary password under the master key; sealed for the place

@@ -63,16 +63,25 @@ pub fn insert(
     by: &str,
     expires_at: Timestamp,
 ) -> Result<(), AppError> {
+    take_back(tx, host)?;
     let now = tx.now().as_millis();
-    tx.sql().execute(
-        "UPDATE enrollments SET revoked_at = ?2, token_sealed = NULL
-          WHERE host_id = ?1 AND used_at IS NULL AND revoked_at IS NULL",
-        params![host.to_string(), now],
-    )?;
     tx.sql().execute(
         "INSERT INTO enrollments (id, host_id, token_sealed, created_by, created_at, expires_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         params![id.to_string(), host.to_string(), sealed, by, now, expires_at.as_millis()],
+    )?;
+    Ok(())
+}
+
+/// Takes back what was not used of a host's tokens.
+///
+/// # Errors
+/// When the database fails.
+pub fn take_back(tx: &Tx<'_>, host: HostId) -> Result<(), AppError> {
+    tx.sql().execute(
+        "UPDATE enrollments SET revoked_at = ?2, token_sealed = NULL
+          WHERE host_id = ?1 AND used_at IS NULL AND revoked_at IS NULL",
+        params![host.to_string(), tx.now().as_millis()],
     )?;
     Ok(())
 }

@@ -51,6 +51,8 @@ pub struct HostRow {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+    /// Since when an admin has given it up.
+    pub revoked_at: Option<Timestamp>,
 }
 
 impl HostRow {
@@ -67,6 +69,7 @@ impl HostRow {
             generation: row.get("generation")?,
             created_at: codec::time(row, "created_at")?,
             updated_at: codec::time(row, "updated_at")?,
+            revoked_at: codec::time_opt(row, "revoked_at")?,
         })
     }
 }
@@ -314,7 +317,7 @@ pub fn install_agent(tx: &Tx<'_>, agent: &AgentRow) -> Result<(), AppError> {
         ],
     )?;
     let changed = tx.sql().execute(
-        "UPDATE hosts SET agent_id = ?2, state = 'enrolled', updated_at = ?3 WHERE id = ?1",
+        "UPDATE hosts SET agent_id = ?2, state = 'enrolled', revoked_at = NULL, updated_at = ?3 WHERE id = ?1",
         params![agent.host_id.to_string(), agent.id.to_string(), now],
     )?;
     expect_one(changed, "host")
@@ -323,16 +326,18 @@ pub fn install_agent(tx: &Tx<'_>, agent: &AgentRow) -> Result<(), AppError> {
 /// Revokes a host's agent: it can no longer speak to the portal.
 ///
 /// # Errors
-/// When the database fails.
-pub fn revoke_agent(tx: &Tx<'_>, host: HostId) -> Result<(), AppError> {
+/// `transition_refused` when the host has another agent by now.
+pub fn revoke_agent(tx: &Tx<'_>, host: HostId, agent: AgentId) -> Result<(), AppError> {
     let (host, now) = (host.to_string(), tx.now().as_millis());
     tx.sql().execute(
         "UPDATE agents SET revoked_at = ?2 WHERE host_id = ?1 AND revoked_at IS NULL",
         params![host, now],
     )?;
     let changed = tx.sql().execute(
-        "UPDATE hosts SET agent_id = NULL, state = 'new', updated_at = ?2 WHERE id = ?1",
-        params![host, now],
+        "UPDATE hosts SET agent_id = NULL, state = 'new', revoked_at = ?3, updated_at = ?3,
+                generation = generation + 1
+          WHERE id = ?1 AND agent_id = ?2",
+        params![host, agent.to_string(), now],
     )?;
     expect_one(changed, "host")
 }

@@ -62,6 +62,18 @@ pub fn put(tx: &Tx<'_>, token: TokenId, key: &str, kept: &Kept) -> Result<(), Ap
     Ok(())
 }
 
+/// Forgets at most `limit` answers beyond the newest `keep`.
+///
+/// # Errors
+/// When the database fails.
+pub fn purge_beyond(tx: &Tx<'_>, keep: u32, limit: u32) -> Result<usize, AppError> {
+    Ok(tx.sql().execute(
+        "DELETE FROM idempotency_keys WHERE (token_id, key) IN
+            (SELECT token_id, key FROM idempotency_keys ORDER BY created_at DESC LIMIT ?2 OFFSET ?1)",
+        params![keep, limit],
+    )?)
+}
+
 /// Forgets at most `limit` answers that were kept longer than `keep_secs`.
 ///
 /// # Errors

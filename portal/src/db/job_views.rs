@@ -2,91 +2,44 @@
 //! `jobs.rs`.
 
 use freehold_protocol::{
-    failure::Failure,
-    ids::{AgentId, HostId, HostName, JobId, Sha256Digest, TenantId, TenantSlug},
+    ids::{AgentId, HostName, JobId, Sha256Digest, TenantId, TenantSlug},
     job::JobKind,
-    report::{EventKind, JobResult},
+    report::EventKind,
     time::Timestamp,
 };
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::{
-    Read,
-    row::{column, optional, optional_json},
-};
+use super::{Read, codec, jobs::JobHead, row::column};
 use crate::{domain::job::JobState, error::AppError};
 
-/// A job without its work.
+/// A job with the names of its host and tenant.
 #[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "api::jobs::JobView describes each")]
-pub struct JobRow {
-    pub id: JobId,
-    pub kind: JobKind,
-    pub state: JobState,
-    pub host_id: HostId,
+pub struct NamedJob {
+    /// The job.
+    pub job: JobHead,
+    /// Its host's name.
     pub host: HostName,
-    pub tenant_id: Option<TenantId>,
+    /// Its tenant's short name.
     pub tenant: Option<TenantSlug>,
-    pub attempt: u32,
-    pub max_attempts: u32,
-    pub actor: String,
-    pub step: String,
-    pub undoing: bool,
-    pub progress_at: Option<Timestamp>,
-    pub not_before: Timestamp,
-    pub expires_at: Timestamp,
-    pub lease_until: Option<Timestamp>,
-    pub lease_lost_at: Option<Timestamp>,
-    pub cancel_requested_at: Option<Timestamp>,
-    pub cancel_reason: Option<String>,
-    pub resume_requested_at: Option<Timestamp>,
-    pub failure: Option<Failure>,
-    pub result: Option<JobResult>,
-    pub generation: u64,
-    pub created_at: Timestamp,
-    pub updated_at: Timestamp,
-    pub started_at: Option<Timestamp>,
-    pub ended_at: Option<Timestamp>,
 }
 
-const SELECT: &str = "SELECT j.id, j.kind, j.state, j.host_id, h.name, j.tenant_id, t.slug, j.attempt,
-    j.max_attempts, j.actor, j.step, j.undoing, j.progress_at, j.not_before, j.expires_at, j.lease_until,
-    j.lease_lost_at, j.cancel_requested_at, j.cancel_reason, j.resume_requested_at, j.failure, j.result, j.generation,
-    j.created_at, j.updated_at, j.started_at, j.ended_at
-    FROM jobs j JOIN hosts h ON h.id = j.host_id LEFT JOIN tenants t ON t.id = j.tenant_id";
+impl NamedJob {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            job: JobHead::from_row(row)?,
+            host: codec::text(row, "host")?,
+            tenant: codec::text_opt(row, "tenant")?,
+        })
+    }
 
-fn of_row(row: &Row<'_>) -> rusqlite::Result<JobRow> {
-    let at = |index| row.get(index).map(Timestamp::from_millis);
-    let at_opt = |index| row.get::<_, Option<i64>>(index).map(|at| at.map(Timestamp::from_millis));
-    Ok(JobRow {
-        id: column(row, 0)?,
-        kind: column(row, 1)?,
-        state: column(row, 2)?,
-        host_id: column(row, 3)?,
-        host: column(row, 4)?,
-        tenant_id: optional(row, 5)?,
-        tenant: optional(row, 6)?,
-        attempt: row.get(7)?,
-        max_attempts: row.get(8)?,
-        actor: row.get(9)?,
-        step: row.get(10)?,
-        undoing: row.get(11)?,
-        progress_at: at_opt(12)?,
-        not_before: at(13)?,
-        expires_at: at(14)?,
-        lease_until: at_opt(15)?,
-        lease_lost_at: at_opt(16)?,
-        cancel_requested_at: at_opt(17)?,
-        cancel_reason: row.get(18)?,
-        resume_requested_at: at_opt(19)?,
-        failure: optional_json(row, 20)?,
-        result: optional_json(row, 21)?,
-        generation: row.get::<_, i64>(22)?.unsigned_abs(),
-        created_at: at(23)?,
-        updated_at: at(24)?,
-        started_at: at_opt(25)?,
-        ended_at: at_opt(26)?,
-    })
+    /// The statement up to its conditions.
+    fn select() -> String {
+        format!(
+            "SELECT j.*, h.name AS host, t.slug AS tenant FROM (SELECT {} FROM jobs) j
+               JOIN hosts h ON h.id = j.host_id LEFT JOIN tenants t ON t.id = j.tenant_id",
+            JobHead::COLUMNS
+        )
+    }
 }
 
 /// Which jobs a list holds.
@@ -106,11 +59,11 @@ pub struct Filter {
 ///
 /// # Errors
 /// When there is none.
-pub fn get(read: &Read<'_>, id: JobId) -> Result<JobRow, AppError> {
-    let sql = format!("{SELECT} WHERE j.id = ?1");
+pub fn get(read: &Read<'_>, id: JobId) -> Result<NamedJob, AppError> {
+    let sql = format!("{} WHERE j.id = ?1", NamedJob::select());
     read.sql()
         .prepare_cached(&sql)?
-        .query_row([id.to_string()], of_row)
+        .query_row([id.to_string()], NamedJob::from_row)
         .optional()?
         .ok_or_else(|| AppError::not_found("job", id))
 }
@@ -125,11 +78,12 @@ pub fn list(
     filter: &Filter,
     before: &str,
     limit: u32,
-) -> Result<Vec<JobRow>, AppError> {
+) -> Result<Vec<NamedJob>, AppError> {
     let sql = format!(
-        "{SELECT} WHERE (?1 = '' OR j.id < ?1) AND (?2 IS NULL OR j.state = ?2) AND (?3 IS NULL OR h.name = ?3)
+        "{} WHERE (?1 = '' OR j.id < ?1) AND (?2 IS NULL OR j.state = ?2) AND (?3 IS NULL OR h.name = ?3)
             AND (?4 IS NULL OR t.slug = ?4) AND (?5 IS NULL OR j.kind = ?5)
-         ORDER BY j.id DESC LIMIT ?6"
+         ORDER BY j.id DESC LIMIT ?6",
+        NamedJob::select()
     );
     let mut statement = read.sql().prepare_cached(&sql)?;
     let rows = statement.query_map(
@@ -141,7 +95,7 @@ pub fn list(
             filter.kind.map(JobKind::as_str),
             limit,
         ],
-        of_row,
+        NamedJob::from_row,
     )?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -12,16 +12,39 @@ use freehold_protocol::{
 use rusqlite::{OptionalExtension, Row, params};
 
 pub use moves::{
-    Lease, Rest, delete, expired, has_lost_leases, lease, next_attempt, note_lost_leases, renew,
-    renew_silent, request_cancel, request_resume, requeue_unaccepted, rest, stale,
+    Lease, Rest, delete, expired, has_lost_leases, lease, next_attempt, note_lost,
+    note_lost_leases, renew, renew_silent, request_cancel, request_resume, requeue_unaccepted,
+    rest, rest_late, stale,
 };
 
 use super::{Read, Tx, codec};
 use crate::{domain::job::JobState, error::AppError};
 
-/// A job.
+/// A job with what there is to do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobRow {
+    /// All but the work.
+    pub head: JobHead,
+    /// What to do.
+    pub work: Work,
+}
+
+impl std::ops::Deref for JobRow {
+    type Target = JobHead;
+    fn deref(&self) -> &JobHead {
+        &self.head
+    }
+}
+
+impl JobRow {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self { head: JobHead::from_row(row)?, work: codec::json(row, "work")? })
+    }
+}
+
+/// A job without its work, which may be a whole blueprint.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobHead {
     /// Identifier.
     pub id: JobId,
     /// The host that it is for.
@@ -30,8 +53,6 @@ pub struct JobRow {
     pub tenant_id: Option<TenantId>,
     /// Kind.
     pub kind: JobKind,
-    /// What to do.
-    pub work: Work,
     /// State.
     pub state: JobState,
     /// Attempt, from 1.
@@ -58,6 +79,8 @@ pub struct JobRow {
     pub lease_until: Option<Timestamp>,
     /// Since when its agent has been silent for longer than the lease.
     pub lease_lost_at: Option<Timestamp>,
+    /// Set while it rests as failed only because its report never came.
+    pub lost_at: Option<Timestamp>,
     /// The step that runs.
     pub step: String,
     /// Whether it is undoing.
@@ -86,8 +109,14 @@ pub struct JobRow {
     pub ended_at: Option<Timestamp>,
 }
 
-impl JobRow {
-    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+impl JobHead {
+    /// Its columns, for statements that leave the work where it is.
+    pub(super) const COLUMNS: &str = "id, host_id, tenant_id, kind, state, attempt, max_attempts, not_before, expires_at,
+        expiry_secs, timeout_secs, actor, agent_id, epoch, seq, digest, lease_until, lease_lost_at, lost_at, step, undoing,
+        progress_at, cancel_requested_at, cancel_reason, resume_requested_at, failure, result, generation, created_at,
+        updated_at, started_at, ended_at";
+
+    pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         let epoch: Option<u64> = row.get("epoch")?;
         let seq: Option<u64> = row.get("seq")?;
         Ok(Self {
@@ -95,7 +124,6 @@ impl JobRow {
             host_id: codec::text(row, "host_id")?,
             tenant_id: codec::text_opt(row, "tenant_id")?,
             kind: codec::text(row, "kind")?,
-            work: codec::json(row, "work")?,
             state: row.get("state")?,
             attempt: row.get("attempt")?,
             max_attempts: row.get("max_attempts")?,
@@ -109,6 +137,7 @@ impl JobRow {
             digest: codec::text_opt(row, "digest")?,
             lease_until: codec::time_opt(row, "lease_until")?,
             lease_lost_at: codec::time_opt(row, "lease_lost_at")?,
+            lost_at: codec::time_opt(row, "lost_at")?,
             step: row.get("step")?,
             undoing: row.get("undoing")?,
             progress_at: codec::time_opt(row, "progress_at")?,
@@ -257,6 +286,19 @@ pub fn held_by(read: &Read<'_>, agent: AgentId) -> Result<Vec<JobRow>, AppError>
             "SELECT * FROM jobs WHERE agent_id = ?1 AND state IN ('leased', 'running', 'rollback_failed') ORDER BY id",
         )?
         .query_map([agent.to_string()], JobRow::from_row)?
+        .collect::<Result<_, _>>()?;
+    Ok(rows)
+}
+
+/// The jobs that wait for a host, oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn queued_for(read: &Read<'_>, host: HostId) -> Result<Vec<JobRow>, AppError> {
+    let rows = read
+        .sql()
+        .prepare_cached("SELECT * FROM jobs WHERE host_id = ?1 AND state = 'queued' ORDER BY id")?
+        .query_map([host.to_string()], JobRow::from_row)?
         .collect::<Result<_, _>>()?;
     Ok(rows)
 }

@@ -11,6 +11,10 @@ use super::OpenError;
 const MIGRATIONS: &[(&str, &str)] = &[
     ("initial", include_str!("../../../migrations/portal/0001_initial.sql")),
     ("licensing", include_str!("../../../migrations/portal/0002_licensing.sql")),
+    (
+        "revoked hosts, lost jobs, orphan reports",
+        include_str!("../../../migrations/portal/0003_revoked_lost_orphans.sql"),
+    ),
 ];
 
 /// The schema version that this program writes.

@@ -26,7 +26,10 @@ pub mod licenses;
 pub mod licensing;
 pub mod meta;
 mod migrate;
+pub mod orphans;
 pub mod plans;
+pub mod restore;
+pub mod retention;
 mod row;
 pub mod tenant_keys;
 pub mod tenants;
@@ -117,6 +120,12 @@ pub enum OpenError {
         /// What SQLite says.
         source: rusqlite::Error,
     },
+    /// A restore that was interrupted cannot be finished.
+    #[error("an interrupted restore could not be finished: see to the files and start again")]
+    Restore {
+        /// Why.
+        source: Box<backup::BackupError>,
+    },
     /// The writer thread was not started.
     #[error("the database thread did not start")]
     Thread {
@@ -206,11 +215,17 @@ fn connect_writer(path: &Path) -> Result<Connection, OpenError> {
 }
 
 impl Db {
-    /// Opens the database, creates it when there is none, and brings it to this version's schema.
+    /// Opens the database, creates it when there is none, and brings it to this version's schema. The
+    /// caller holds the data folder's lock.
     ///
     /// # Errors
     /// See [`OpenError`].
     pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        if let Some(kept) = restore::finish(path)
+            .map_err(|source| OpenError::Restore { source: Box::new(source) })?
+        {
+            tracing::warn!(kept = %kept.display(), "finished a restore that had been interrupted");
+        }
         let connection = connect_writer(path)?;
         let readers = (0..READERS)
             .map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY))

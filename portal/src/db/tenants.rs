@@ -79,6 +79,8 @@ pub struct TenantRow {
     pub updated_at: Timestamp,
     /// When it was removed.
     pub removed_at: Option<Timestamp>,
+    /// Since when nothing is known of what its host holds of it: the host was revoked.
+    pub unknown_since: Option<Timestamp>,
 }
 
 const SELECT: &str = "SELECT t.id, t.slug, t.name, t.domain, t.host_id, h.name, t.blueprint, t.release_wanted,
@@ -86,7 +88,7 @@ const SELECT: &str = "SELECT t.id, t.slug, t.name, t.domain, t.host_id, h.name, 
     t.ports, t.health, t.kept_volumes, t.credentials_sealed IS NOT NULL, t.credentials_shown_at,
     (SELECT j.id FROM jobs j WHERE j.tenant_id = t.id
         AND j.state IN ('queued', 'leased', 'running', 'rollback_failed') ORDER BY j.id LIMIT 1),
-    t.generation, t.created_by, t.created_at, t.updated_at, t.removed_at, t.license_id
+    t.generation, t.created_by, t.created_at, t.updated_at, t.removed_at, t.license_id, t.unknown_since
     FROM tenants t JOIN hosts h ON h.id = t.host_id";
 
 fn of_row(row: &Row<'_>) -> rusqlite::Result<TenantRow> {
@@ -120,6 +122,7 @@ fn of_row(row: &Row<'_>) -> rusqlite::Result<TenantRow> {
         updated_at: Timestamp::from_millis(row.get(25)?),
         removed_at: time(row.get(26)?),
         license: optional(row, 27)?,
+        unknown_since: time(row.get(28)?),
     })
 }
 

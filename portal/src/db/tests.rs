@@ -152,16 +152,16 @@ fn backup_while_open_then_restore_keeps_the_old_file() {
     db.write(|tx| put(tx, "after")).unwrap();
     let now = db.now();
     let held = crate::instance::InstanceLock::take(dir.path()).unwrap();
-    let busy = backup::restore(dir.path(), &path, &copy, now);
+    let busy = restore::restore(dir.path(), &path, &copy, now);
     assert!(matches!(busy, Err(backup::BackupError::InUse(_))));
     drop(held);
     db.close();
     drop(db);
-    let kept = backup::restore(dir.path(), &path, &copy, now).unwrap().unwrap();
+    let kept = restore::restore(dir.path(), &path, &copy, now).unwrap().unwrap();
     assert_eq!(count(&open(&path)), 1);
     assert_eq!(count(&open(&kept)), 2);
     std::fs::write(&copy, b"not a database at all, but long enough to be looked at").unwrap();
-    assert!(backup::restore(dir.path(), &path, &copy, now).is_err());
+    assert!(restore::restore(dir.path(), &path, &copy, now).is_err());
     assert_eq!(count(&open(&path)), 1);
 }
 

@@ -145,6 +145,18 @@ pub fn revoke(tx: &Tx<'_>, id: TokenId) -> Result<(), AppError> {
     expect_one(changed, "token")
 }
 
+/// Deletes a token that was never shown to anybody.
+///
+/// # Errors
+/// `transition_refused` when it is gone.
+pub fn delete(tx: &Tx<'_>, id: TokenId) -> Result<(), AppError> {
+    let changed = tx.sql().execute(
+        "DELETE FROM api_tokens WHERE id = ?1 AND last_used_at IS NULL",
+        [id.to_string()],
+    )?;
+    expect_one(changed, "token")
+}
+
 /// Notes that a token was used. Called at most hourly per token.
 ///
 /// # Errors

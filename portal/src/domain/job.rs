@@ -32,7 +32,8 @@ spelled! {
 
 impl JobState {
     /// The one table of transitions. Statements name the old state, so what is not here cannot
-    /// happen by a race either.
+    /// happen by a race either. One way is outside of it: a job that failed only because its report
+    /// never came takes the state of [`Self::of_outcome`] when it comes after all.
     #[must_use]
     pub const fn can_become(self, next: Self) -> bool {
         match self {
@@ -49,6 +50,19 @@ impl JobState {
                 matches!(next, Self::Queued)
             }
             Self::Succeeded => false,
+        }
+    }
+
+    /// The state that an outcome brings a job to rest in.
+    #[must_use]
+    pub const fn of_outcome(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Succeeded => Self::Succeeded,
+            Outcome::Cancelled => Self::Cancelled,
+            Outcome::Expired => Self::Expired,
+            Outcome::Stuck => Self::RollbackFailed,
+            Outcome::Failed => Self::Failed,
+            Outcome::RolledBack => Self::RolledBack,
         }
     }
 
@@ -100,14 +114,7 @@ pub fn after_report(
     cancel_requested: bool,
     now: Timestamp,
 ) -> AfterReport {
-    let rest = match outcome {
-        Outcome::Succeeded => JobState::Succeeded,
-        Outcome::Cancelled => JobState::Cancelled,
-        Outcome::Expired => JobState::Expired,
-        Outcome::Stuck => JobState::RollbackFailed,
-        Outcome::Failed => JobState::Failed,
-        Outcome::RolledBack => JobState::RolledBack,
-    };
+    let rest = JobState::of_outcome(outcome);
     let may_retry = matches!(outcome, Outcome::Failed | Outcome::RolledBack)
         && failure.is_some_and(|failure| failure.class.retry_may_help());
     if !may_retry {

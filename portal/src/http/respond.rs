@@ -11,9 +11,6 @@ use super::{
 };
 use crate::error::{AppError, Kind, chain};
 
-/// Media type of problem documents (RFC 9457).
-pub const PROBLEM_JSON: &str = "application/problem+json";
-
 /// A success of the admin API: a whole answer as plain values, so that it can be kept for an
 /// `Idempotency-Key`.
 #[derive(Debug, Clone)]
@@ -133,7 +130,7 @@ pub fn problem(error: &AppError, id: &RequestId) -> Response {
         (error.message.clone(), error.advice.clone())
     };
     let document = Problem {
-        type_: format!("urn:freehold:problem:{}", error.code),
+        type_: Problem::type_of(error.code),
         title: title.to_owned(),
         status,
         code: error.code.to_owned(),
@@ -145,7 +142,7 @@ pub fn problem(error: &AppError, id: &RequestId) -> Response {
     // Texts and numbers only: there is nothing that could fail to serialize.
     let bytes = serde_json::to_vec(&document).unwrap_or_default();
     let mut response =
-        Response::new(status).with_header("content-type", PROBLEM_JSON).with_body(bytes);
+        Response::new(status).with_header("content-type", Problem::MEDIA_TYPE).with_body(bytes);
     match error.kind {
         Kind::TooMany { retry_after_secs } | Kind::Unavailable { retry_after_secs } => {
             response = response.with_header("retry-after", retry_after_secs.to_string());
@@ -230,6 +227,6 @@ mod tests {
         let allowed = vec![Method::Get, Method::Head];
         let response = no_route(&RouteError::Method { allowed }, Method::Put, "/healthz", &id);
         assert_eq!((response.status(), response.header("allow")), (405, Some("GET, HEAD")));
-        assert_eq!(response.header("content-type"), Some(PROBLEM_JSON));
+        assert_eq!(response.header("content-type"), Some(Problem::MEDIA_TYPE));
     }
 }

@@ -61,6 +61,7 @@ pub enum AdminRoute {
     DeleteHost(HostName),
     CreateEnrollmentToken(HostName),
     ResumeHost(HostName),
+    RevokeHost(HostName),
     DrainHost(HostName),
     UndrainHost(HostName),
     ProbeHost(HostName),
@@ -148,6 +149,7 @@ impl AdminRoute {
             | Self::DeleteHost(_)
             | Self::CreateEnrollmentToken(_)
             | Self::ResumeHost(_)
+            | Self::RevokeHost(_)
             | Self::ListTokens
             | Self::CreateToken
             | Self::RevokeToken(_)
@@ -225,6 +227,7 @@ fn admin(segments: &[&str]) -> Result<Vec<(Method, AdminRoute)>, RouteError> {
         }
         ["hosts", name, "enrollment-tokens"] => vec![(Post, R::CreateEnrollmentToken(part(name)?))],
         ["hosts", name, "resume"] => vec![(Post, R::ResumeHost(part(name)?))],
+        ["hosts", name, "revoke"] => vec![(Post, R::RevokeHost(part(name)?))],
         ["hosts", name, "drain"] => vec![(Post, R::DrainHost(part(name)?))],
         ["hosts", name, "undrain"] => vec![(Post, R::UndrainHost(part(name)?))],
         ["hosts", name, "probe"] => vec![(Post, R::ProbeHost(part(name)?))],

@@ -27,6 +27,7 @@ fn table() -> Vec<(Method, String, Permission)> {
         (Delete, paths::host("vps-1"), Own),
         (Post, paths::host_enrollment_tokens("vps-1"), Own),
         (Post, paths::host_resume("vps-1"), Own),
+        (Post, paths::host_revoke("vps-1"), Own),
         (Post, paths::host_drain("vps-1"), Operate),
         (Post, paths::host_undrain("vps-1"), Operate),
         (Post, paths::host_probe("vps-1"), Operate),

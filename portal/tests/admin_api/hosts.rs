@@ -106,3 +106,18 @@ fn draining_probing_resuming_and_ports() {
     assert_eq!(world.get("/api/v1/hosts/vps-1/ports").expect(200)["ports"], json!([]));
     world.as_owner("DELETE", "/api/v1/hosts/vps-1").send().refused(409, "host_in_use");
 }
+
+#[test]
+fn revoking_asks_for_the_name_and_for_an_agent() {
+    let world = World::with_tenant();
+    let path = "/api/v1/hosts/vps-1/revoke";
+    for body in [json!({}), json!({ "confirm": "vps-2" })] {
+        assert_eq!(world.post(path, body).pointers(), ["/confirm"]);
+    }
+    world.as_owner("POST", path).send().expect(422);
+    world.post(path, json!({ "confirm": "vps-1" })).refused(409, "not_enrolled");
+    world.post(path, json!({ "confirm": "vps-1", "force": true })).expect(422);
+    let operator = world.token("op", "operator");
+    let body = json!({ "confirm": "vps-1" });
+    world.call("POST", path).bearer(&operator).json(&body).send().refused(403, "forbidden");
+}

@@ -164,3 +164,68 @@ fn removal_asks_for_the_slug_and_credentials_are_shown_once() {
     let log = world.get("/api/v1/audit").text;
     assert!(log.contains("tenant.credentials_shown") && !log.contains("s3cret-pw"));
 }
+
+#[test]
+fn a_tenant_counts_once_until_it_is_removed_or_forgotten() {
+    let world = World::with_host_and_blueprint();
+    let limit = |limit: u32| {
+        world
+            .as_owner("PATCH", "/api/v1/hosts/vps-1")
+            .header("if-match", "*")
+            .json(&json!({ "tenantLimit": limit }))
+            .send()
+            .expect(200);
+    };
+    let add = |slug: &str, deploy: bool| {
+        let mut body = acme();
+        body["slug"] = json!(slug);
+        body["domain"] = json!(format!("{slug}.example.com"));
+        body["deploy"] = json!(deploy);
+        world.post("/api/v1/tenants", body)
+    };
+    let tenants = || world.get("/api/v1/hosts/vps-1").expect(200)["tenants"].clone();
+    limit(2);
+    // A queued deploy does not count beside its tenant.
+    add("one", true).expect(201);
+    assert_eq!(tenants(), 1);
+    add("two", false).expect(201);
+    assert_eq!(tenants(), 2);
+    add("three", false).refused(409, "host_full");
+    // One that failed or is on its way out keeps its place; one that is removed does not.
+    let set = |status: &'static str, kept: &'static str| {
+        let sql = format!(
+            "UPDATE tenants SET status = '{status}', kept_volumes = '{kept}' WHERE slug = 'two'"
+        );
+        let folder = world.portal.db.path().to_owned();
+        rusqlite::Connection::open(folder).unwrap().execute_batch(&sql).unwrap();
+    };
+    for status in ["failed", "cancelled", "removing"] {
+        set(status, "[]");
+        add("three", false).refused(409, "host_full");
+    }
+    set("removed", r#"["data"]"#);
+    add("three", false).expect(201);
+    // Bringing it back takes a place again.
+    let back = || world.as_owner("POST", "/api/v1/tenants/two/deploy").send();
+    let refused = back().refused(409, "host_full");
+    assert!(refused["advice"].as_str().unwrap().contains("--tenant-limit"), "{refused}");
+    limit(3);
+    back().expect(202);
+    assert_eq!(tenants(), 3);
+}
+
+#[test]
+fn a_tenant_whose_host_was_given_up_can_be_forgotten_and_moved() {
+    let world = World::with_tenant();
+    let sql = "UPDATE tenants SET status = 'active', release_deployed = 1";
+    let database = rusqlite::Connection::open(world.portal.db.path()).unwrap();
+    database.execute_batch(sql).unwrap();
+    let forget = || world.as_owner("DELETE", "/api/v1/tenants/acme").send();
+    forget().refused(409, "tenant_deployed");
+    database
+        .execute_batch("UPDATE tenants SET unknown_since = 7, kept_volumes = '[\"v\"]'")
+        .unwrap();
+    assert_eq!(world.get("/api/v1/tenants/acme").expect(200)["unknownSince"], 7);
+    forget().expect(204);
+    world.post("/api/v1/tenants", acme()).expect(201);
+}

@@ -206,3 +206,42 @@ fn completions_are_printed() {
     let ran = World::new().run(None, &["completions", "bash"], "");
     assert_eq!((ran.code, ran.out.contains("freehold")), (0, true));
 }
+
+#[test]
+fn a_host_is_given_up_only_when_its_name_is_given_again() {
+    let mut revoked = host("web-1");
+    revoked["state"] = json!("revoked");
+    revoked["revokedAt"] = json!(1);
+    let fake = Fake::start(vec![ok(revoked.clone()), ok(revoked)]);
+    let world = World::new();
+    for args in [&["host", "revoke", "web-1"][..], &["host", "revoke", "web-1", "--yes", "web-2"]] {
+        let ran = world.run(Some(&fake), args, "web-1\n");
+        assert_eq!(ran.code, 8, "{ran:?}");
+    }
+    assert!(fake.asked().is_empty());
+    let ran = world.run(Some(&fake), &["host", "revoke", "web-1", "--yes", "web-1"], "");
+    assert_eq!((ran.code, ran.out.contains("is revoked")), (0, true), "{ran:?}");
+    let asked = &fake.asked()[0];
+    assert_eq!(asked.line, "POST /api/v1/hosts/web-1/revoke HTTP/1.1");
+    assert_eq!(asked.body, r#"{"confirm":"web-1"}"#);
+    let ran = world.run(Some(&fake), &["host", "show", "web-1"], "");
+    assert!(
+        ran.out.contains("revoked (") && ran.out.contains("freehold host token web-1"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn a_tenant_of_a_lost_host_is_not_shown_as_well() {
+    let tenant = json!({ "id": ID, "slug": "acme", "name": "Acme", "domain": "acme.example.com",
+        "host": "web-1", "blueprint": "shop", "releaseWanted": 1, "releaseDeployed": 1,
+        "status": "active", "settings": {}, "onboarded": true, "certificate": { "source": "acme" },
+        "endpoints": {}, "ports": {}, "unknownSince": 0, "credentials": "none", "generation": 1,
+        "createdBy": "x", "createdAt": 0, "updatedAt": 0 });
+    let fake = Fake::start(vec![ok(json!({ "items": [tenant] })), ok(tenant)]);
+    let world = World::new();
+    let ran = world.run(Some(&fake), &["tenant", "list"], "");
+    assert!(ran.out.contains("unknown (active before)"), "{ran:?}");
+    let ran = world.run(Some(&fake), &["tenant", "show", "acme"], "");
+    assert!(ran.out.contains("freehold tenant forget acme"), "{ran:?}");
+}

@@ -25,6 +25,25 @@ impl Answer {
         first
     }
 
+    /// Checks that it is a problem document of the one shape that all errors of the portal have, and
+    /// returns its code.
+    #[track_caller]
+    pub fn problem(&self) -> String {
+        assert_eq!(self.header("content-type"), Some("application/problem+json"));
+        let problem: freehold_protocol::problem::Problem =
+            serde_json::from_slice(&self.body).unwrap();
+        assert_eq!(problem.status, self.status);
+        assert_eq!(Some(problem.request_id.as_str()), self.header("x-request-id"));
+        assert_eq!(problem.type_, format!("urn:freehold:problem:{}", problem.code));
+        assert!(
+            problem.code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
+            "{}",
+            problem.code
+        );
+        assert!(!problem.title.is_empty() && !problem.detail.is_empty());
+        problem.code
+    }
+
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }

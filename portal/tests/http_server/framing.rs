@@ -123,11 +123,8 @@ fn what_two_servers_could_read_differently_is_refused_and_ends_the_connection() 
         client.send(format!("{request}GET /id HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
         let answer = client.answer();
         assert_eq!(answer.status, status, "{request:.80}");
-        assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+        answer.problem();
         assert_eq!(answer.header("connection"), Some("close"));
-        let problem: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
-        assert_eq!(problem["status"], status);
-        assert_eq!(problem["requestId"].as_str(), answer.header("x-request-id"));
         client.half_close();
         assert!(client.is_closed(), "{request:.80}");
     }
@@ -142,8 +139,7 @@ fn faults_of_handlers_do_not_spread() {
     for path in ["/panic", "/split"] {
         let answer = client.ask(&format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
         assert_eq!((answer.status, answer.header("set-cookie")), (500, None));
-        assert_eq!(answer.header("content-type"), Some("application/problem+json"));
-        assert!(answer.text().contains(answer.header("x-request-id").unwrap()));
+        assert_eq!(answer.problem(), "internal");
         assert!(!answer.text().contains("boom"), "what a panic says is not for outsiders");
     }
     assert_eq!(client.ask("GET /id HTTP/1.1\r\nHost: a\r\n\r\n").status, 200);

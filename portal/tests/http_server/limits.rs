@@ -23,7 +23,9 @@ fn slow_clients_are_cut() {
             assert!(began.elapsed() < Duration::from_secs(2), "not cut");
             thread::sleep(Duration::from_millis(20));
         }
-        client.answer().status
+        let answer = client.answer();
+        assert_eq!(answer.problem(), "request_timeout");
+        answer.status
     };
     assert_eq!(trickle("GET / HTTP/1.1\r\nHost: a\r\nX: ", "y"), 408);
     let post = "POST /echo HTTP/1.1\r\nHost: a\r\n";
@@ -80,6 +82,7 @@ fn all_bodies_together_have_a_limit() {
     let request = format!("{post}Content-Length: {}\r\n\r\n{body}", body.len());
     let answer = other.ask(&request);
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")));
+    assert_eq!(answer.problem(), "too_much_data");
     let small = server
         .client()
         .ask(&format!("{post}Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"));
@@ -100,6 +103,7 @@ fn a_full_server_says_so_at_once() {
     for _ in 0..20 {
         let answer = server.client().ask("GET /id HTTP/1.1\r\nHost: a\r\n\r\n");
         assert_eq!((answer.status, answer.header("retry-after")), (503, Some("7")));
+        assert_eq!(answer.problem(), "too_many_connections");
     }
     assert_eq!(server.stats.rejected_total(), 20);
     drop(held);

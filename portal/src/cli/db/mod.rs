@@ -2,6 +2,7 @@
 
 mod backup;
 mod check;
+mod owner_token;
 mod restore;
 
 use super::{
@@ -15,6 +16,7 @@ use crate::{db::backup::BackupError, exit::Exit};
 pub(crate) enum Command {
     Backup(backup::Args),
     Check(check::Args),
+    OwnerToken(owner_token::Args),
     Restore(restore::Args),
 }
 
@@ -23,6 +25,7 @@ pub(crate) fn run(command: &Command, ctx: &mut Ctx) -> Result<Exit, CliError> {
     match command {
         Command::Backup(args) => backup::run(args, ctx),
         Command::Check(args) => check::run(args, ctx),
+        Command::OwnerToken(args) => owner_token::run(args, ctx),
         Command::Restore(args) => restore::run(args, ctx),
     }
 }

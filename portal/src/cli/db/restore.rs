@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::shown;
 use crate::{
     cli::{context::Ctx, error::CliError, serve::ConfigArgs},
-    db::backup::restore,
+    db::restore::restore,
     exit::Exit,
 };
 

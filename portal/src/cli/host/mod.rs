@@ -7,6 +7,7 @@ mod ports;
 mod probe;
 mod remove;
 mod resume;
+mod revoke;
 mod show;
 mod token;
 mod undrain;
@@ -26,6 +27,7 @@ pub(crate) enum Command {
     Probe(probe::Args),
     Remove(remove::Args),
     Resume(resume::Args),
+    Revoke(revoke::Args),
     Show(show::Args),
     Token(token::Args),
     Undrain(undrain::Args),
@@ -42,6 +44,7 @@ pub(crate) fn run(command: &Command, ctx: &mut Ctx) -> Result<Exit, CliError> {
         Command::Probe(args) => probe::run(args, ctx),
         Command::Remove(args) => remove::run(args, ctx),
         Command::Resume(args) => resume::run(args, ctx),
+        Command::Revoke(args) => revoke::run(args, ctx),
         Command::Show(args) => show::run(args, ctx),
         Command::Token(args) => token::run(args, ctx),
         Command::Undrain(args) => undrain::run(args, ctx),

@@ -3,7 +3,7 @@
 use freehold_protocol::time::Timestamp;
 
 use crate::{
-    api::hosts::{EnrollmentTokenCreated, HostView},
+    api::hosts::{EnrollmentTokenCreated, HostView, OrphanReportView},
     cli::output::{Fields, Table, age, clean, moment},
 };
 
@@ -40,6 +40,9 @@ fn state(host: &HostView) -> String {
 
 fn notes(host: &HostView) -> Vec<String> {
     let mut notes = Vec::new();
+    if !host.orphan_reports.is_empty() {
+        notes.push("reports of unknown jobs".to_owned());
+    }
     if host.drained {
         notes.push("drained".to_owned());
     }
@@ -72,6 +75,12 @@ pub(crate) fn details(host: &HostView, now: Timestamp) -> String {
         .add("id", host.id)
         .add("created", at(host.created_at))
         .add("updated", at(host.updated_at));
+    if let Some(revoked) = host.revoked_at {
+        fields = fields.add(
+            "revoked",
+            format!("{}; enroll it anew with `freehold host token {}`", at(revoked), host.name),
+        );
+    }
     if let Some(agent) = &host.agent {
         fields = fields
             .add("agent", format!("{} ({})", agent.version, agent.id))
@@ -95,6 +104,8 @@ pub(crate) fn details(host: &HostView, now: Timestamp) -> String {
         };
         fields = fields.add("conflict", format!("{head}{remedy}"));
     }
+    fields = fields
+        .add_all("unknown jobs", host.orphan_reports.iter().map(|report| orphan(report, now)));
     if let Some(facts) = &host.facts {
         let mib = |free: u64, total: u64| format!("{free} of {total} MiB free");
         let load = format!("{}.{:02}", facts.load_percent / 100, facts.load_percent % 100);
@@ -111,6 +122,17 @@ pub(crate) fn details(host: &HostView, now: Timestamp) -> String {
             );
     }
     fields.render()
+}
+
+/// A report of a job that the portal does not know: it was restored from an older backup.
+fn orphan(report: &OrphanReportView, now: Timestamp) -> String {
+    let why =
+        report.failure.as_ref().map_or_else(String::new, |failure| format!(": {}", failure.what));
+    let OrphanReportView { kind, outcome, job, attempt, .. } = report;
+    clean(&format!(
+        "{kind} {outcome}{why}; {} (job {job}, attempt {attempt})",
+        moment(report.ended_at, now)
+    ))
 }
 
 /// A new enrollment token and what to do with it.

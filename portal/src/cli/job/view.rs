@@ -75,6 +75,7 @@ pub(crate) fn details(job: &JobView, now: Timestamp, paint: Paint) -> String {
         .add_some("ended", job.ended_at.map(at))
         .add_some("expires", (!job.rested).then(|| at(job.expires_at)))
         .add_some("agent away", job.lease_lost_at.map(at))
+        .add_some("given up", job.lost_at.map(at))
         .add_some("cancel asked", job.cancel_requested_at.map(at))
         .add_some("reason", job.cancel_reason.as_ref())
         .add_some("resume asked", job.resume_requested_at.map(at))
@@ -94,7 +95,7 @@ pub(crate) fn details(job: &JobView, now: Timestamp, paint: Paint) -> String {
         text.push('\n');
         text.push_str(&table.render(None));
     }
-    if job.attempts.len() > 1 {
+    if job.attempts.len() > 1 || job.lost_at.is_some() {
         let mut table = Table::new(["ATTEMPT", "SIGNED", "OUTCOME", "PLACE"]);
         for attempt in &job.attempts {
             table.row([

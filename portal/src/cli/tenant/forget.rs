@@ -10,7 +10,8 @@ use crate::{
 
 /// Take a tenant that is on no host off the portal's list
 ///
-/// Nothing on a host changes: a tenant that is deployed has to be removed first.
+/// Nothing on a host changes: a tenant that is deployed has to be removed first, unless its host was
+/// given up with `freehold host revoke`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:\n  freehold tenant forget acme")]
 pub(crate) struct Args {

@@ -1,12 +1,10 @@
 //! `freehold tenant remove`.
 
-use std::io::{self, BufRead, Read};
-
 use freehold_protocol::ids::TenantSlug;
 
 use crate::{
     api::{jobs::JobView, paths, tenants::RemoveTenant},
-    cli::{context::Ctx, error::CliError, watch},
+    cli::{confirm::Confirm, context::Ctx, error::CliError, watch},
     exit::Exit,
 };
 
@@ -40,7 +38,14 @@ pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, CliError> {
     let body = match (args.keep_data, args.delete_data) {
         (true, _) => RemoveTenant { data: "keep".into(), confirm: None },
         (false, true) => {
-            confirm(args, ctx)?;
+            Confirm {
+                name: args.slug.as_str(),
+                given: args.yes_delete.as_deref(),
+                option: "--yes-delete",
+                warning: format!("This deletes all volumes and secrets of {} for good.", args.slug),
+                act: format!("deleting the data of {}", args.slug),
+            }
+            .ask(ctx)?;
             RemoveTenant { data: "delete".into(), confirm: Some(args.slug.to_string()) }
         }
         (false, false) => {
@@ -53,35 +58,4 @@ pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, CliError> {
     };
     let job: JobView = client.post(&paths::tenant_remove(&args.slug), Some(&body))?;
     watch::queued(&args.watch, client, &job, ctx)
-}
-
-fn confirm(args: &Args, ctx: &mut Ctx) -> Result<(), CliError> {
-    let slug = &args.slug;
-    let given = match &args.yes_delete {
-        Some(given) => given.clone(),
-        None if ctx.terminal.ask => {
-            ctx.note(format_args!(
-                "This deletes all volumes and secrets of {slug} for good. Type {slug} to go on:"
-            ));
-            let mut line = String::new();
-            io::stdin().lock().take(1024).read_line(&mut line).map_err(|error| {
-                CliError::new(Exit::Failed, "the answer cannot be read").because(&error)
-            })?;
-            line.trim().to_owned()
-        }
-        None => {
-            return Err(CliError::new(
-                Exit::Unconfirmed,
-                format!("deleting the data of {slug} is not confirmed"),
-            )
-            .hint(format!("without a terminal, confirm with --yes-delete {slug}")));
-        }
-    };
-    if given == slug.as_str() {
-        return Ok(());
-    }
-    Err(CliError::new(
-        Exit::Unconfirmed,
-        format!("\"{}\" is not {slug}: nothing was removed", given.escape_debug()),
-    ))
 }

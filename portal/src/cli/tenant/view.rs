@@ -26,6 +26,14 @@ fn release(tenant: &TenantView) -> String {
     }
 }
 
+/// The status; one that is older than its host's loss is not shown as if it were true.
+fn status(tenant: &TenantView) -> String {
+    match tenant.unknown_since {
+        Some(_) => format!("unknown ({} before)", tenant.status),
+        None => tenant.status.clone(),
+    }
+}
+
 /// Many tenants.
 pub(crate) fn table(tenants: &[TenantView], now: Timestamp) -> Table {
     let mut table =
@@ -33,8 +41,13 @@ pub(crate) fn table(tenants: &[TenantView], now: Timestamp) -> Table {
     for tenant in tenants {
         table.row([
             tenant.slug.to_string(),
-            tenant.status.clone(),
-            tenant.health.as_ref().map_or("–", |found| health(found.status)).to_owned(),
+            status(tenant),
+            tenant
+                .health
+                .as_ref()
+                .filter(|_| tenant.unknown_since.is_none())
+                .map_or("–", |found| health(found.status))
+                .to_owned(),
             tenant.domain.to_string(),
             tenant.host.to_string(),
             release(tenant),
@@ -56,7 +69,7 @@ pub(crate) fn details(tenant: &TenantView, now: Timestamp) -> String {
     let mut fields = Fields::new()
         .add("slug", &tenant.slug)
         .add("name", &tenant.name)
-        .add("status", &tenant.status)
+        .add("status", status(tenant))
         .add("domain", &tenant.domain)
         .add("host", &tenant.host)
         .add("release", release(tenant))
@@ -66,6 +79,17 @@ pub(crate) fn details(tenant: &TenantView, now: Timestamp) -> String {
         .add_some("admin", tenant.admin_email.as_ref())
         .add_some("admin name", tenant.admin_name.as_ref())
         .add("onboarded", if tenant.onboarded { "yes" } else { "no" });
+    if let Some(since) = tenant.unknown_since {
+        fields = fields.add(
+            "unknown since",
+            format!(
+                "{}: host {} was revoked; deploy it again there once a machine is enrolled, or `freehold tenant forget {}` and add it on another host",
+                at(since),
+                tenant.host,
+                tenant.slug
+            ),
+        );
+    }
     if tenant.credentials == "waiting" {
         fields = fields.add(
             "credentials",

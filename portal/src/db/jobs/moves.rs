@@ -41,7 +41,7 @@ pub fn lease(tx: &Tx<'_>, job: &JobRow, lease: &Lease) -> Result<(), AppError> {
         .sql()
         .prepare_cached(
             "UPDATE jobs SET state = 'leased', agent_id = ?3, epoch = ?4, seq = ?5, digest = ?6, lease_until = ?7,
-                    lease_lost_at = NULL, step = '', undoing = 0, progress_at = ?8, updated_at = ?8,
+                    lease_lost_at = NULL, lost_at = NULL, step = '', undoing = 0, progress_at = ?8, updated_at = ?8,
                     started_at = NULL, ended_at = NULL, failure = NULL, result = NULL, generation = generation + 1
               WHERE id = ?1 AND state = 'queued' AND attempt = ?2",
         )?
@@ -163,6 +163,40 @@ pub fn rest(tx: &Tx<'_>, job: &JobRow, rest: &Rest<'_>) -> Result<(), AppError> 
     expect_one(changed, "job")
 }
 
+/// Notes of a job that has just come to rest that only its report is missing: it may still come.
+///
+/// # Errors
+/// `transition_refused` when it does not rest as failed.
+pub fn note_lost(tx: &Tx<'_>, job: &JobRow) -> Result<(), AppError> {
+    let changed = tx.sql().execute(
+        "UPDATE jobs SET lost_at = ?3 WHERE id = ?1 AND state = 'failed' AND attempt = ?2",
+        params![job.id.to_string(), job.attempt, tx.now().as_millis()],
+    )?;
+    expect_one(changed, "job")
+}
+
+/// Failed as lost → what its late report says.
+///
+/// # Errors
+/// `transition_refused` when it is not lost any more.
+pub fn rest_late(tx: &Tx<'_>, job: &JobRow, rest: &Rest<'_>) -> Result<(), AppError> {
+    let changed = tx.sql().execute(
+        "UPDATE jobs SET state = ?3, failure = ?4, result = ?5, started_at = coalesce(?6, started_at), ended_at = ?7,
+                updated_at = ?7, lost_at = NULL, generation = generation + 1
+          WHERE id = ?1 AND state = 'failed' AND attempt = ?2 AND lost_at IS NOT NULL",
+        params![
+            job.id.to_string(),
+            job.attempt,
+            rest.state,
+            rest.failure.map(codec::to_json).transpose()?,
+            rest.result.map(codec::to_json).transpose()?,
+            rest.started_at.map(Timestamp::as_millis),
+            tx.now().as_millis(),
+        ],
+    )?;
+    expect_one(changed, "job")
+}
+
 /// Queues a job for its next attempt: by itself after a failure, or because an admin wants it.
 ///
 /// # Errors
@@ -180,7 +214,7 @@ pub fn next_attempt(
         .prepare_cached(
             "UPDATE jobs SET state = 'queued', attempt = attempt + 1, max_attempts = ?4, not_before = ?5, expires_at = ?6, expiry_secs = ?9,
                     failure = ?7, result = NULL, agent_id = NULL, epoch = NULL, seq = NULL, digest = NULL,
-                    lease_until = NULL, lease_lost_at = NULL, step = '', undoing = 0, progress_at = NULL,
+                    lease_until = NULL, lease_lost_at = NULL, lost_at = NULL, step = '', undoing = 0, progress_at = NULL,
                     cancel_requested_at = NULL, cancel_reason = NULL, resume_requested_at = NULL,
                     started_at = NULL, ended_at = NULL, updated_at = ?8, generation = generation + 1
               WHERE id = ?1 AND state = ?2 AND attempt = ?3",

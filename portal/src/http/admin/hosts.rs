@@ -8,23 +8,27 @@ use crate::{
         Page,
         hosts::{
             AgentView, ConflictView, CreateEnrollmentToken, CreateHost, EnrollmentTokenCreated,
-            HostPorts, HostView, PortView, UpdateHost,
+            HostPorts, HostView, OrphanReportView, PortView, RevokeHost as RevokeHostBody,
+            UpdateHost,
         },
         paths,
     },
-    app::hosts_admin as app,
+    app::{hosts_admin as app, revoke_host::RevokeHost},
     db::{
         Read,
         hosts::{self, HostRow, HostState},
-        inventory, tenants,
+        inventory, orphans, tenants,
     },
-    domain::presence::presence,
+    domain::presence::{Presence, presence},
     error::AppError,
     http::{
         input::{self, Query},
         respond::Answer,
     },
 };
+
+/// Most orphan reports that are shown of one host.
+const ORPHANS_SHOWN: u32 = 20;
 
 fn view(read: &Read<'_>, host: HostRow) -> Result<HostView, AppError> {
     let agent = host.agent_id.map(|id| hosts::agent(read, id)).transpose()?;
@@ -35,6 +39,10 @@ fn view(read: &Read<'_>, host: HostRow) -> Result<HostView, AppError> {
         agent.as_ref().and_then(|agent| agent.expected_at),
         read.now(),
     );
+    let (state, presence) = match host.revoked_at {
+        Some(_) => ("revoked", Presence::Offline),
+        None => (host.state.as_str(), presence),
+    };
     let conflict =
         agent.as_ref().filter(|_| host.state == HostState::Conflict).map(|agent| ConflictView {
             at: agent.conflict_at,
@@ -43,7 +51,7 @@ fn view(read: &Read<'_>, host: HostRow) -> Result<HostView, AppError> {
         });
     Ok(HostView {
         id: host.id,
-        state: host.state.as_str().to_owned(),
+        state: state.to_owned(),
         presence: presence.as_str().to_owned(),
         labels: host.labels,
         tenant_limit: host.tenant_limit,
@@ -65,6 +73,8 @@ fn view(read: &Read<'_>, host: HostRow) -> Result<HostView, AppError> {
         facts,
         facts_received_at,
         conflict,
+        revoked_at: host.revoked_at,
+        orphan_reports: Vec::new(),
         generation: host.generation,
         created_at: host.created_at,
         updated_at: host.updated_at,
@@ -72,8 +82,22 @@ fn view(read: &Read<'_>, host: HostRow) -> Result<HostView, AppError> {
     })
 }
 
+fn orphan(row: orphans::OrphanRow) -> OrphanReportView {
+    OrphanReportView {
+        job: row.job,
+        attempt: row.attempt,
+        kind: row.kind,
+        outcome: row.outcome,
+        failure: row.failure,
+        ended_at: row.ended_at,
+        received_at: row.received_at,
+    }
+}
+
 fn answer(read: &Read<'_>, status: u16, host: HostRow) -> Result<Answer, AppError> {
-    let view = view(read, host)?;
+    let orphans = orphans::latest(read, host.id, ORPHANS_SHOWN)?;
+    let mut view = view(read, host)?;
+    view.orphan_reports = orphans.into_iter().map(orphan).collect();
     Ok(Answer::json(status, &view)?.generation(view.generation))
 }
 
@@ -144,6 +168,12 @@ pub(super) fn resume(ctx: &Context<'_>, name: HostName) -> Result<Answer, AppErr
     input::no_body(ctx.request)?;
     let (actor, keys) = (ctx.actor(), ctx.keys.clone());
     ctx.db.write(move |tx| answer(tx, 200, app::ResumeHost { name, actor }.apply(tx, &keys)?))
+}
+
+pub(super) fn revoke(ctx: &Context<'_>, name: HostName) -> Result<Answer, AppError> {
+    let request: RevokeHostBody = input::body_or_default(ctx.request)?;
+    let actor = ctx.actor();
+    ctx.db.write(move |tx| answer(tx, 200, RevokeHost { name, request, actor }.apply(tx)?))
 }
 
 fn set_draining(ctx: &Context<'_>, name: HostName, to: app::Draining) -> Result<Answer, AppError> {

@@ -17,7 +17,7 @@ use crate::{
     app::jobs_admin as app,
     db::{
         Read,
-        job_views::{self, EventRow, JobRow},
+        job_views::{self, EventRow, NamedJob},
     },
     error::{AppError, Kind},
     http::{
@@ -31,16 +31,17 @@ const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// Events of one attempt that are read to draw its steps; a chatty job has its steps early.
 const MAX_EVENTS_FOR_STEPS: u32 = 5_000;
 
-fn summary(row: JobRow) -> JobView {
+fn summary(row: NamedJob) -> JobView {
+    let NamedJob { job: row, host, tenant } = row;
     JobView {
         id: row.id,
         kind: row.kind,
         state: row.state.as_str().to_owned(),
         rested: row.state.is_rested(),
-        host: row.host,
+        host,
         host_id: row.host_id,
         tenant_id: row.tenant_id,
-        tenant: row.tenant,
+        tenant,
         attempt: row.attempt,
         max_attempts: row.max_attempts,
         actor: row.actor,
@@ -51,6 +52,7 @@ fn summary(row: JobRow) -> JobView {
         expires_at: row.expires_at,
         lease_until: row.lease_until,
         lease_lost_at: row.lease_lost_at,
+        lost_at: row.lost_at,
         cancel_requested_at: row.cancel_requested_at,
         cancel_reason: row.cancel_reason,
         resume_requested_at: row.resume_requested_at,
@@ -68,7 +70,7 @@ fn summary(row: JobRow) -> JobView {
 
 fn view(read: &Read<'_>, id: JobId) -> Result<JobView, AppError> {
     let row = job_views::get(read, id)?;
-    let events = job_views::events_after(read, id, (row.attempt, 0), MAX_EVENTS_FOR_STEPS)?;
+    let events = job_views::events_after(read, id, (row.job.attempt, 0), MAX_EVENTS_FOR_STEPS)?;
     let attempts = job_views::attempts(read, id)?;
     let mut view = summary(row);
     view.steps = steps(&events);
@@ -144,7 +146,7 @@ pub(super) fn list(ctx: &Context<'_>) -> Result<Answer, AppError> {
     };
     let page = ctx.db.read(|read| {
         let mut rows = job_views::list(read, &filter, &before, limit + 1)?;
-        let next = input::next_page(&mut rows, limit, "jobs", |row| row.id.to_string());
+        let next = input::next_page(&mut rows, limit, "jobs", |row| row.job.id.to_string());
         Ok(Page { items: rows.into_iter().map(summary).collect(), next })
     })?;
     Answer::ok(&page)
@@ -221,7 +223,7 @@ pub(super) fn events(ctx: &Context<'_>, id: JobId) -> Result<Answer, AppError> {
 }
 
 fn events_now(read: &Read<'_>, id: JobId, after: (u32, u64)) -> Result<JobEvents, AppError> {
-    let job = job_views::get(read, id)?;
+    let job = job_views::get(read, id)?.job;
     let mut rows = job_views::events_after(read, id, after, MAX_EVENTS_ANSWER + 1)?;
     let more = rows.len() > MAX_EVENTS_ANSWER as usize;
     rows.truncate(MAX_EVENTS_ANSWER as usize);

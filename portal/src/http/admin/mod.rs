@@ -129,6 +129,7 @@ pub(super) fn dispatch(ctx: &Context<'_>, route: AdminRoute) -> Result<Answer, A
         R::DeleteHost(name) => hosts::delete(ctx, name),
         R::CreateEnrollmentToken(name) => hosts::enrollment_token(ctx, name),
         R::ResumeHost(name) => hosts::resume(ctx, name),
+        R::RevokeHost(name) => hosts::revoke(ctx, name),
         R::DrainHost(name) => hosts::drain(ctx, name),
         R::UndrainHost(name) => hosts::undrain(ctx, name),
         R::ProbeHost(name) => hosts::probe(ctx, name),

@@ -50,6 +50,7 @@ fn view(row: TenantRow) -> TenantView {
         endpoints: row.endpoints,
         ports: row.ports,
         health: row.health,
+        unknown_since: row.unknown_since,
         kept_volumes: row.kept_volumes,
         credentials: credentials.to_owned(),
         open_job: row.open_job,

@@ -30,7 +30,7 @@ fn restored() -> (World, Agent, JobId) {
     let path = portal.db.path().to_owned();
     portal.db.close();
     drop(portal);
-    db::backup::restore(&dir.path().join("data"), &path, &copy, clock.now()).unwrap();
+    db::restore::restore(&dir.path().join("data"), &path, &copy, clock.now()).unwrap();
     (World { portal: open(dir.path(), &clock), dir, clock }, agent, later)
 }
 
