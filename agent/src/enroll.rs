@@ -26,7 +26,7 @@ use crate::{
         trust::{Enrollment, NewEnrollment},
     },
     poller::{
-        address::{Address, AddressError},
+        address::{self, AddressError},
         portal::{Portal, PortalError},
     },
 };
@@ -102,7 +102,7 @@ pub fn enroll(
     force: bool,
     clock: &dyn Clock,
 ) -> Result<Receipt, EnrollError> {
-    let address: Address = token.url.parse()?;
+    let address = address::parse(&token.url)?;
     let former = journal.enrollment()?;
     if let Some(former) = former.as_ref().filter(|_| !force) {
         if let Some(receipt) = finish_interrupted(config, former, token)? {

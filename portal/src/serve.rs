@@ -64,7 +64,8 @@ impl fmt::Display for ServeError {
                  where you can read it, and it prints a new one",
             ),
             Self::Storage(reason) => {
-                write!(f, "the portal stopped because its database cannot be written: {reason}")
+                write!(f, "the portal stopped because its database cannot be written: {reason}; see to the disk of the data folder, then start \
+                     the portal again: nothing that was acknowledged is lost")
             }
         }
     }

@@ -18,9 +18,11 @@
 //! | [`enroll`] | the one-time token and the proof that an agent holds it |
 //! | [`httpsig`] | RFC 9421 signatures of an agent's requests |
 //! | [`seal`] | secrets for one key and one purpose (HPKE) |
+//! | [`address`] | where the portal is, as agents and admins write it |
 //! | [`problem`] | RFC 9457 problem documents |
 //! | [`secret`] | values that never print |
 
+pub mod address;
 pub mod admit;
 pub mod blueprint;
 pub mod dsse;

@@ -178,7 +178,7 @@ impl Poller {
         let file = identity::read_portal(&paths.portal)?;
         let key = identity::read_signing_key(&paths.identity)?;
         let signer = Arc::new(Signer { key, agent_id: file.agent_id });
-        let address: address::Address = file.url.parse()?;
+        let address = address::parse(&file.url)?;
         let line = || -> Result<Line, PortalError> {
             let portal = Portal::new(&config.portal, address.clone())?;
             Ok(Line { portal, signer: Arc::clone(&signer) })

@@ -20,13 +20,9 @@ fn serve(data: &Path, stdout: Stdio) -> Child {
         .unwrap()
 }
 
-/// The address and the owner's token of a portal that has just started.
-fn announced(child: &mut Child) -> (String, Option<String>) {
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let address = lines.next().unwrap().replace("listening on ", "http://");
-    lines.next().unwrap();
-    let token = lines.next().and_then(|line| line.strip_prefix("owner token: ").map(str::to_owned));
-    (address, token)
+/// The lines that a portal prints once it listens: two, and more at the first start.
+fn announced(child: &mut Child, lines: usize) -> Vec<String> {
+    BufReader::new(child.stdout.take().unwrap()).lines().take(lines).map(Result::unwrap).collect()
 }
 
 fn owner_token(data: &Path, args: &[&str]) -> (i32, String, String) {
@@ -56,12 +52,11 @@ fn a_first_start_that_cannot_show_its_token_fails_and_the_next_one_shows_one() {
     assert_eq!(ran.status.code(), Some(1), "{said}");
     assert!(said.contains("could not be printed, so it was taken back"), "{said}");
     let mut portal = serve(&data, Stdio::piped());
-    assert!(announced(&mut portal).1.unwrap().starts_with("fhk_"));
+    assert!(announced(&mut portal, 3)[2].starts_with("owner token: fhk_"));
     end(portal);
     // Later starts have nothing to lose.
     let mut portal = serve(&data, Stdio::piped());
-    let mut lines = BufReader::new(portal.stdout.take().unwrap()).lines();
-    assert!(lines.next().unwrap().unwrap().starts_with("listening on"));
+    assert!(announced(&mut portal, 1)[0].starts_with("listening on"));
     end(portal);
 }
 
@@ -73,7 +68,7 @@ fn a_lost_owner_token_has_a_way_back_on_the_portals_machine() {
     assert_eq!((code, said.contains("freehold serve")), (1, true), "{said}");
     assert!(!data.exists(), "nothing is made half");
     let mut portal = serve(&data, Stdio::piped());
-    announced(&mut portal);
+    announced(&mut portal, 3);
     let (code, _, said) = owner_token(&data, &[]);
     assert_eq!((code, said.contains("in use")), (1, true), "{said}");
     end(portal);
@@ -83,7 +78,7 @@ fn a_lost_owner_token_has_a_way_back_on_the_portals_machine() {
     let (code, _, said) = owner_token(&data, &[]);
     assert_eq!((code, said.contains("recovered-owner")), (1, true), "{said}");
     let mut portal = serve(&data, Stdio::piped());
-    let (url, none) = announced(&mut portal);
+    let url = announced(&mut portal, 1)[0].replace("listening on ", "http://");
     let listed = Command::new(env!("CARGO_BIN_EXE_freehold"))
         .args(["audit", "list"])
         .env_clear()
@@ -93,6 +88,5 @@ fn a_lost_owner_token_has_a_way_back_on_the_portals_machine() {
         .unwrap();
     end(portal);
     let log = String::from_utf8(listed.stdout).unwrap();
-    assert_eq!(none, None);
     assert!(log.contains("local") && log.contains("token.create"), "{log}");
 }

@@ -1,14 +1,13 @@
 //! The portal as seen from a terminal: where it is, who asks, and calls to it.
 
-mod address;
 mod call;
 mod client;
 mod session;
 mod tls;
 
-pub(crate) use address::Address;
 pub(crate) use call::CallError;
 pub(crate) use client::Client;
+pub(crate) use freehold_protocol::address::PortalAddress as Address;
 pub(crate) use session::{
     ConnectArgs, Session, StoreError, parse_url, path as session_path, resolve,
 };

@@ -4,7 +4,7 @@ use freehold_protocol::{
     failure::{Failure, FailureClass},
     ids::JobId,
     report::{Event, EventKind, Outcome},
-    wire::{EventsAnswer, EventsRequest},
+    wire::{EventsAnswer, EventsRequest, PollAnswer},
 };
 
 use super::world::{Agent, World, removal};
@@ -44,7 +44,8 @@ fn done(world: &World, agent: &mut Agent) -> JobId {
         message: "x".into(),
     };
     let events = EventsRequest { attempt: 1, events: vec![event(1), event(2)] };
-    let _: EventsAnswer = agent.post(world, &AgentRoute::Events(id), &events).unwrap();
+    let answer: EventsAnswer = agent.post(world, &AgentRoute::Events(id), &events).unwrap();
+    assert_eq!(answer.next, 3);
     agent.report(world, &jobs[0], Outcome::Succeeded, None, None).unwrap();
     id
 }
@@ -96,8 +97,7 @@ fn an_envelope_that_an_agent_has_yet_to_fetch_stays_however_old() {
     agent.head = start;
     let mut request = agent.poll_request(&world, 0);
     request.free_workers = 0;
-    let _: freehold_protocol::wire::PollAnswer =
-        agent.post(&world, &AgentRoute::Poll, &request).unwrap();
+    agent.post::<PollAnswer>(&world, &AgentRoute::Poll, &request).map(drop).unwrap();
     world.clock.advance_secs(100 * DAY);
     let found = swept(&world, limits());
     assert_eq!((found.jobs, found.envelopes), (2, 0));

@@ -1,10 +1,11 @@
-//! The portal's address, as an admin gives it.
+//! The portal's address, as agents and admins give it: one set of rules.
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
-/// Where the portal is: scheme, authority and an optional path prefix.
+/// Where the portal is: scheme, authority and an optional path prefix. Whether plain HTTP may be used is
+/// for the caller to judge by [`PortalAddress::is_loopback`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Address {
+pub struct PortalAddress {
     tls: bool,
     loopback: bool,
     authority: String,
@@ -14,42 +15,69 @@ pub(crate) struct Address {
 /// Why a text is not an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("\"{given}\" is not a usable portal address: {rule}")]
-pub(crate) struct AddressError {
+pub struct AddressError {
     given: String,
     rule: &'static str,
 }
 
-impl Address {
+impl AddressError {
+    /// A refusal of this text by a rule. Neither a password in it nor a terminal's control characters
+    /// are repeated.
+    #[must_use]
+    pub fn new(text: &str, rule: &'static str) -> Self {
+        let shown = if text.contains('@') { "…@…" } else { text };
+        Self { given: shown.chars().take(200).collect::<String>().escape_debug().to_string(), rule }
+    }
+}
+
+impl PortalAddress {
     /// Whether TLS is spoken.
-    pub(crate) const fn is_tls(&self) -> bool {
+    #[must_use]
+    pub const fn is_tls(&self) -> bool {
         self.tls
     }
 
     /// Whether it is this very machine.
-    pub(crate) const fn is_loopback(&self) -> bool {
+    #[must_use]
+    pub const fn is_loopback(&self) -> bool {
         self.loopback
     }
 
+    /// Host and port, as they are signed: without the scheme's default port.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// The path with the prefix.
+    #[must_use]
+    pub fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.prefix)
+    }
+
     /// The whole address of a path.
-    pub(crate) fn url(&self, path: &str) -> String {
-        let scheme = if self.tls { "https" } else { "http" };
-        format!("{scheme}://{}{}{path}", self.authority, self.prefix)
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        self.url_of_path(&self.path(path))
+    }
+
+    /// The whole address of a path that has the prefix already.
+    #[must_use]
+    pub fn url_of_path(&self, path: &str) -> String {
+        format!("{}://{}{path}", if self.tls { "https" } else { "http" }, self.authority)
     }
 }
 
-impl fmt::Display for Address {
+impl fmt::Display for PortalAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.url(""))
     }
 }
 
-impl FromStr for Address {
+impl FromStr for PortalAddress {
     type Err = AddressError;
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        // Neither a password in the address nor a terminal's control characters are repeated.
-        let shown = if text.contains('@') { "…@…" } else { text };
-        let given = shown.chars().take(200).collect::<String>().escape_debug().to_string();
-        let refused = |rule| AddressError { given: given.clone(), rule };
+        let refused = |rule| AddressError::new(text, rule);
         let (tls, rest) = if let Some(rest) = text.strip_prefix("https://") {
             (true, rest)
         } else if let Some(rest) = text.strip_prefix("http://") {
@@ -64,7 +92,7 @@ impl FromStr for Address {
             None => (rest, ""),
         };
         if authority.contains('@') {
-            return Err(refused("it holds no user name or password; the token is asked for"));
+            return Err(refused("it holds no user name or password"));
         }
         let prefix = prefix.trim_end_matches('/');
         let prefix_ok = prefix
@@ -106,18 +134,23 @@ mod tests {
 
     #[test]
     fn addresses() {
-        for (text, url, loopback) in [
-            ("https://Portal.Example.org", "https://portal.example.org/x", false),
-            ("https://portal.example.org:443/", "https://portal.example.org/x", false),
-            ("https://p.example:8443/fh/", "https://p.example:8443/fh/x", false),
-            ("http://127.0.0.1:8080", "http://127.0.0.1:8080/x", true),
-            ("http://localhost", "http://localhost/x", true),
-            ("http://[::1]:80", "http://[::1]/x", true),
-            ("http://127.0.0.1.evil.example", "http://127.0.0.1.evil.example/x", false),
-            ("http://10.0.0.1", "http://10.0.0.1/x", false),
+        for (text, url, authority, loopback) in [
+            ("https://P.Example.org", "https://p.example.org/x", "p.example.org", false),
+            ("https://p.example.org:443/", "https://p.example.org/x", "p.example.org", false),
+            ("https://p.example:8443/fh/", "https://p.example:8443/fh/x", "p.example:8443", false),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080/x", "127.0.0.1:8080", true),
+            ("http://localhost", "http://localhost/x", "localhost", true),
+            ("http://[::1]:80", "http://[::1]/x", "[::1]", true),
+            (
+                "http://127.0.0.1.evil.example",
+                "http://127.0.0.1.evil.example/x",
+                "127.0.0.1.evil.example",
+                false,
+            ),
+            ("http://10.0.0.1", "http://10.0.0.1/x", "10.0.0.1", false),
         ] {
-            let address: Address = text.parse().unwrap();
-            assert_eq!(address.url("/x"), url);
+            let address: PortalAddress = text.parse().unwrap();
+            assert_eq!((address.url("/x").as_str(), address.authority()), (url, authority));
             assert_eq!(address.is_loopback(), loopback, "{text}");
         }
         for text in [
@@ -132,13 +165,13 @@ mod tests {
             "https://a/../b",
             "https://a/?q",
         ] {
-            assert!(text.parse::<Address>().is_err(), "{text}");
+            assert!(text.parse::<PortalAddress>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn a_password_is_not_repeated() {
-        let error = "https://user:hunter2@portal.example.org".parse::<Address>().unwrap_err();
+        let error = "https://user:hunter2@portal.example.org".parse::<PortalAddress>().unwrap_err();
         assert!(!error.to_string().contains("hunter2"));
     }
 }
