@@ -128,7 +128,7 @@ pub fn run(
     match told {
         // Nobody has seen the only token: the portal would be locked for everybody.
         Err(source) if first => {
-            let taken_back = portal.db.write(|tx| app::tokens::take_back_first_owner(tx));
+            let taken_back = portal.db.write(app::tokens::take_back_first_owner);
             ending.store(true, Ordering::SeqCst);
             portal.db.close();
             taken_back.map_err(|error| ServeError::Open(OpenError::Prepare(error)))?;

@@ -70,32 +70,35 @@ pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, CliError> {
     Ok(Exit::Ok)
 }
 
-/// Says where the portal is, and the owner's token at the first start.
+/// Says where the portal is, and the owner's token at the first start. All in one write: whoever reads
+/// as far as the token and closes the pipe has it.
 fn announce(started: &Started<'_>, json: bool, out: &mut impl Write) -> io::Result<()> {
     let token = started.owner_token.as_ref();
-    if json {
+    let text = if json {
         let document = serde_json::json!({
             "address": started.address.to_string(),
             "url": started.url,
             "keysDir": started.keys_dir,
             "ownerToken": token.map(|token| token.expose()),
         });
-        writeln!(out, "{document}")?;
+        format!("{document}\n")
     } else {
-        writeln!(out, "listening on {}", started.address)?;
-        writeln!(out, "address: {}", started.url)?;
-        if let Some(token) = token {
-            first_start(token.expose(), started.keys_dir, out)?;
-        }
-    }
+        let first =
+            token.map(|token| first_start(token.expose(), started.keys_dir)).unwrap_or_default();
+        format!("listening on {}\naddress: {}\n{first}", started.address, started.url)
+    };
+    out.write_all(text.as_bytes())?;
     out.flush()
 }
 
-fn first_start(token: &str, keys_dir: &Path, out: &mut impl Write) -> io::Result<()> {
+fn first_start(token: &str, keys_dir: &Path) -> String {
     // On a line of its own, so that it can be picked out and copied whole.
-    writeln!(out, "owner token: {token}")?;
-    writeln!(out, "It is shown this once; give it to `freehold login`.")?;
-    writeln!(out, "Back up the key folder {}: docs/operations.md says why.", keys_dir.display())
+    format!(
+        "owner token: {token}\n\
+         It is shown this once; give it to `freehold login`.\n\
+         Back up the key folder {}: docs/operations.md says why.\n",
+        keys_dir.display()
+    )
 }
 
 /// The log goes to standard error, so that standard output holds the announcement alone.
