@@ -17,7 +17,7 @@ use crate::{
     exit::Exit,
     identity::{self, IdentityError, Paths},
     journal::{Journal, JournalError, Missing},
-    poller::{address::Address, portal::Portal},
+    poller::{address, portal::Portal},
     socket::{CallError, Client, ErrorCode},
     turn,
 };
@@ -188,7 +188,7 @@ fn check_portal(config: &Config, checks: &mut Checks) {
         Ok(file) => file,
         Err(error) => return checks.fail("portal", super::chain_of(&error), error.hint()),
     };
-    let address: Address = match file.url.parse() {
+    let address = match address::parse(&file.url) {
         Ok(address) => address,
         Err(error) => {
             return checks.fail("portal", format!("{error}"), "enroll anew with a corrected token");
