@@ -15,3 +15,4 @@ pub mod names;
 pub mod nginx;
 pub mod probe;
 pub mod sockets;
+pub mod turn;

@@ -168,7 +168,7 @@ fn a_certificate_is_issued_kept_renewed_and_deleted() {
     let domain: Domain = "acme.example.com".parse().unwrap();
     let mutex = CertbotMutex::default();
     with_commands(|commands| {
-        let lock = mutex.lock();
+        let lock = mutex.lock(&CancelToken::new()).unwrap();
         assert!(version(commands).unwrap().starts_with(|c: char| c.is_ascii_digit()));
         assert_eq!(find(settings, tenant, &domain, now()).unwrap(), None);
 
@@ -216,7 +216,7 @@ fn a_challenge_that_cannot_be_answered_says_what_to_check() {
     let mutex = CertbotMutex::default();
     let error = with_commands(|commands| {
         let tenant = TENANT.parse().unwrap();
-        ensure(commands, &mutex.lock(), &settings, tenant, &domain, now()).unwrap_err()
+        ensure(commands, &mutex.lock(&CancelToken::new()).unwrap(), &settings, tenant, &domain, now()).unwrap_err()
     });
     let failure = Failure::from(error);
     assert_eq!(failure.class, FailureClass::Upstream, "{failure:#?}");

@@ -198,7 +198,7 @@ fn a_site_from_http_to_https_and_away() {
 
     with_commands(|commands| {
         assert!(version(commands).unwrap().starts_with("1."));
-        let lock = mutex.lock();
+        let lock = mutex.lock(&CancelToken::new()).unwrap();
         // Over plain HTTP: the challenge is served, everything else must wait.
         ensure_site(commands, &lock, settings, &site(Stage::Http, backend, frontend)).unwrap();
         wait_for(settings.http_port);
@@ -265,7 +265,7 @@ fn websockets_are_upgraded_and_forged_slugs_replaced() {
         let mutex = NginxMutex::default();
         ensure_site(
             commands,
-            &mutex.lock(),
+            &mutex.lock(&CancelToken::new()).unwrap(),
             settings,
             &site(Stage::Https(files), backend, frontend),
         )
@@ -296,7 +296,7 @@ fn websockets_are_upgraded_and_forged_slugs_replaced() {
     with_commands(|commands| {
         let mutex = NginxMutex::default();
         freehold_agent::host::nginx::test(commands, settings).unwrap();
-        freehold_agent::host::nginx::reload(commands, &mutex.lock(), settings).unwrap();
+        freehold_agent::host::nginx::reload(commands, &mutex.lock(&CancelToken::new()).unwrap(), settings).unwrap();
     });
     wait_for(relay);
     let head = |path: &str, more: &str| {
@@ -328,7 +328,7 @@ fn what_nginx_refuses_changes_nothing() {
     let tls: SocketAddr = probe::at_loopback(settings.https_port);
     let mutex = NginxMutex::default();
     with_commands(|commands| {
-        let lock = mutex.lock();
+        let lock = mutex.lock(&CancelToken::new()).unwrap();
         let ensure = |site: &Site| ensure_site(commands, &lock, settings, site);
         ensure(&https).unwrap();
         wait_for(settings.https_port);

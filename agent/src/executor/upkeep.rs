@@ -193,7 +193,7 @@ impl Executor {
         let host = self.engine.host();
         let settings = &host.config.certbot;
         // certbot's turn comes first: a tenant is not held from its jobs while others use certbot.
-        let lock = host.locks.certbot.lock();
+        let Some(lock) = host.locks.certbot.lock(&self.halt) else { return Ok(Tended::NotNow) };
         let Some(_claim) = self.claim(tenant.tenant) else { return Ok(Tended::NotNow) };
         // Until it was our turn a job may have moved or removed the tenant, and certbot's timer may
         // have renewed.
@@ -247,7 +247,7 @@ impl Executor {
             return Ok(Tended::NotNow);
         }
         let reloaded = {
-            let lock = host.locks.nginx.lock();
+            let Some(lock) = host.locks.nginx.lock(&self.halt) else { return Ok(Tended::NotNow) };
             with_commands_until(host.runner.as_ref(), &self.halt, |commands| {
                 nginx::test(commands, &config.nginx)?;
                 nginx::reload(commands, &lock, &config.nginx)

@@ -7,7 +7,6 @@ mod error;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use freehold_protocol::ids::{Domain, Email, TenantId};
@@ -17,7 +16,8 @@ use freehold_protocol::time::Timestamp;
 use super::certificate::{self, CertificateError, CertificateFacts};
 use super::files::{Access, FilesError, Folder};
 use super::nginx::CertificateFiles;
-use crate::runner::{Argv, CommandError, Commands, Limits, Program};
+use super::turn::{Turn, Turns};
+use crate::runner::{Argv, CancelToken, CommandError, Commands, Limits, Program};
 
 pub use error::CertbotError;
 
@@ -64,23 +64,23 @@ pub struct Issued {
 
 /// The one right to call certbot, which locks itself and fails when called twice.
 #[derive(Debug, Default)]
-pub struct CertbotMutex(Mutex<()>);
+pub struct CertbotMutex(Turns);
 
 /// Proof that certbot does not run now.
 #[derive(Debug)]
 pub struct CertbotLock<'a> {
     #[expect(dead_code, reason = "held for its drop")]
-    guard: MutexGuard<'a, ()>,
+    turn: Turn<'a>,
     /// When it was asked for: others may have had it for minutes.
     asked: Instant,
 }
 
 impl CertbotMutex {
-    /// Waits for its turn.
+    /// Waits for its turn; nothing when it was to stop first.
     #[must_use]
-    pub fn lock(&self) -> CertbotLock<'_> {
+    pub fn lock(&self, cancel: &CancelToken) -> Option<CertbotLock<'_>> {
         let asked = Instant::now();
-        CertbotLock { guard: self.0.lock().unwrap_or_else(PoisonError::into_inner), asked }
+        self.0.take(cancel).map(|turn| CertbotLock { turn, asked })
     }
 }
 

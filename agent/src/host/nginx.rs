@@ -10,13 +10,13 @@ mod render;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use freehold_protocol::ids::{Domain, Port, TenantId, TenantSlug};
 
 use super::files::{Access, Folder};
 use super::names::{ConfigPath, UrlPath};
-use crate::runner::{Argv, CommandError, Commands, Limits, Program};
+use super::turn::{Turn, Turns};
+use crate::runner::{Argv, CancelToken, CommandError, Commands, Limits, Program};
 
 pub use config::{NamedServer, parse_dump, tokens};
 pub use error::NginxError;
@@ -120,18 +120,18 @@ pub struct Route {
 
 /// The one right to change nginx's files. One per executor.
 #[derive(Debug, Default)]
-pub struct NginxMutex(Mutex<()>);
+pub struct NginxMutex(Turns);
 
 /// Proof that nobody else changes nginx's files now.
 #[derive(Debug)]
-pub struct NginxLock<'a>(#[expect(dead_code, reason = "held for its drop")] MutexGuard<'a, ()>);
+pub struct NginxLock<'a>(#[expect(dead_code, reason = "held for its drop")] Turn<'a>);
 
 impl NginxMutex {
-    /// Waits for its turn.
+    /// Waits for its turn; nothing when it was to stop first.
     #[must_use]
-    pub fn lock(&self) -> NginxLock<'_> {
-        // The lock guards files, not memory: what a panicking thread left is judged by `nginx -t`.
-        NginxLock(self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    pub fn lock(&self, cancel: &CancelToken) -> Option<NginxLock<'_>> {
+        // What a panicking thread left in the files is judged by `nginx -t`.
+        self.0.take(cancel).map(NginxLock)
     }
 }
 

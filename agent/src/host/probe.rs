@@ -3,21 +3,22 @@
 //! The public address is pinned to this host, since one behind NAT seldom reaches itself through its
 //! own public address, and since the question is whether *this* host serves the domain.
 
+mod tls;
+
 use std::fmt;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use freehold_protocol::failure::{Failure, FailureClass};
 use freehold_protocol::ids::{Domain, Port};
 use freehold_protocol::report::EndpointHealth;
 use freehold_protocol::time::Timestamp;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
-use x509_parser::prelude::{FromDer, X509Certificate};
+use ureq::unversioned::transport::{Connector, DefaultConnector, NextTimeout, TcpConnector};
 
 use super::names::UrlPath;
 
@@ -47,6 +48,8 @@ pub struct Answer {
     pub location: String,
     /// How long it took.
     pub millis: u64,
+    /// When the certificate expires that came with it; none without TLS.
+    pub expires: Option<Timestamp>,
 }
 
 /// Why there is no good answer.
@@ -148,11 +151,8 @@ pub fn loopback(
     ask(&url, agent.get(&url).header("host", domain.as_str()))
 }
 
-/// Asks the public address, which is looked for at `address`, once its certificate is found to be
-/// valid at `now`.
-///
-/// The certificate is judged on a connection of its own: by portal time, since the host's clock may
-/// be wrong, and ureq's TLS knows no other. Both connections go to the same nginx of this host.
+/// Asks the public address, which is looked for at `address`. Nothing is sent before its certificate
+/// is found to be valid for the domain at `now`; when it expires comes with the answer.
 ///
 /// # Errors
 /// When there is no answer, or the certificate is not valid for the domain.
@@ -164,20 +164,22 @@ pub fn public(
     now: Timestamp,
     timeout: Duration,
 ) -> Result<Answer, ProbeError> {
-    certificate_expiry(domain, address, roots, now, timeout)?;
     let port = address.port();
     let url = if port == 443 {
         format!("https://{domain}{path}")
     } else {
         format!("https://{domain}:{port}{path}")
     };
-    let tls = ureq::tls::TlsConfig::builder()
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .disable_verification(true)
-        .build();
-    let config = config(timeout).tls_config(tls).build();
-    let agent = ureq::Agent::with_parts(config, DefaultConnector::default(), Pinned(address));
-    ask(&url, agent.get(&url))
+    let judge = tls::Judge::new(domain, roots, now)
+        .map_err(|why| ProbeError::Certificate { url: url.clone(), why })?;
+    let expires = Arc::new(Mutex::new(None));
+    let connector =
+        TcpConnector::default().chain(tls::Tls { judge, expires: expires.clone() });
+    let agent =
+        ureq::Agent::with_parts(config(timeout).build(), connector, Pinned(address));
+    let mut answer = ask(&url, agent.get(&url))?;
+    answer.expires = *expires.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(answer)
 }
 
 /// Asks the public address over plain HTTP, for the redirect and the authority's challenges.
@@ -216,18 +218,8 @@ pub fn certificate_expiry(
         |why: &dyn fmt::Display| ProbeError::NoAnswer { url: url.clone(), why: why.to_string() };
     let refused =
         |why: &dyn fmt::Display| ProbeError::Certificate { url: url.clone(), why: why.to_string() };
-    let mut store = rustls::RootCertStore::empty();
-    // The system's file may hold a root that rustls does not take; the others count.
-    store.add_parsable_certificates(roots.certificates.iter().cloned());
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_details(provider, Arc::new(FixedTime(now)))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| refused(&error))?
-        .with_root_certificates(store)
-        .with_no_client_auth();
-    let name = ServerName::try_from(domain.to_string()).map_err(|error| refused(&error))?;
-    let mut connection =
-        rustls::ClientConnection::new(Arc::new(config), name).map_err(|error| refused(&error))?;
+    let judge = tls::Judge::new(domain, roots, now).map_err(|why| refused(&why))?;
+    let mut connection = judge.connection().map_err(|error| refused(&error))?;
     let mut stream =
         TcpStream::connect_timeout(&address, timeout).map_err(|error| no_answer(&error))?;
     let end = Instant::now() + timeout;
@@ -249,12 +241,7 @@ pub fn certificate_expiry(
     if let Err(error) = connection.write_tls(&mut stream).and_then(|_| stream.flush()) {
         tracing::debug!(%error, "a probed site closed first");
     }
-    let leaf = connection
-        .peer_certificates()
-        .and_then(|chain| chain.first())
-        .ok_or_else(|| refused(&"it shows none"))?;
-    let (_, leaf) = X509Certificate::from_der(leaf).map_err(|error| refused(&error))?;
-    Ok(Timestamp::from_millis(leaf.validity().not_after.timestamp().saturating_mul(1000)))
+    tls::expiry(&connection).map_err(|why| refused(&why))
 }
 
 /// A probe's result as the portal is told; a status below 400 is a good answer.
@@ -314,18 +301,8 @@ fn ask(
         body: String::from_utf8_lossy(&body).into_owned(),
         location,
         millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        expires: None,
     })
-}
-
-/// A clock that stands at portal time.
-#[derive(Debug)]
-struct FixedTime(Timestamp);
-
-impl rustls::time_provider::TimeProvider for FixedTime {
-    fn current_time(&self) -> Option<UnixTime> {
-        let millis = u64::try_from(self.0.as_millis()).ok()?;
-        Some(UnixTime::since_unix_epoch(Duration::from_millis(millis)))
-    }
 }
 
 /// A resolver that knows one address.

@@ -7,13 +7,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use freehold_protocol::blueprint::names::RoleName;
+use freehold_protocol::failure::{Failure, FailureClass};
 use freehold_protocol::ids::PortRange;
 use freehold_protocol::secret::Secret;
 use freehold_protocol::time::Timestamp;
 
-use super::locks::Locks;
+use super::locks::{Locks, PortsLock};
 use super::step::StepOutput;
+use crate::host::certbot::CertbotLock;
 use crate::host::facts::Thresholds;
+use crate::host::nginx::NginxLock;
 use crate::host::probe::Roots;
 use crate::host::{certbot, nginx};
 use crate::journal::Journal;
@@ -168,11 +171,43 @@ impl Context<'_> {
         !self.cancel.sleep(self.host.config.waits.pause)
     }
 
+    /// Waits for the right to change nginx's sites, for as long as the step may.
+    ///
+    /// # Errors
+    /// When the step was to stop first.
+    pub fn nginx_lock(&self) -> Result<NginxLock<'_>, Failure> {
+        self.host.locks.nginx.lock(self.cancel).ok_or_else(|| not_my_turn("nginx"))
+    }
+
+    /// Waits for the right to call certbot, for as long as the step may.
+    ///
+    /// # Errors
+    /// When the step was to stop first.
+    pub fn certbot_lock(&self) -> Result<CertbotLock<'_>, Failure> {
+        self.host.locks.certbot.lock(self.cancel).ok_or_else(|| not_my_turn("certbot"))
+    }
+
+    /// Waits for the right to choose ports, for as long as the step may.
+    ///
+    /// # Errors
+    /// When the step was to stop first.
+    pub fn ports_lock(&self) -> Result<PortsLock<'_>, Failure> {
+        self.host.locks.ports(self.cancel).ok_or_else(|| not_my_turn("ports"))
+    }
+
     /// Where a tenant's files are.
     #[must_use]
     pub fn tenant_dir(&self) -> PathBuf {
         tenant_dir(&self.host.config.tenants_dir, self.plan)
     }
+}
+
+fn not_my_turn(with: &str) -> Failure {
+    Failure::new(
+        FailureClass::Host,
+        format!("other jobs of this host were busy with {with} until this one was to stop"),
+        "see what runs with `freehold-agent status`, then queue the job again",
+    )
 }
 
 pub(super) fn tenant_dir(base: &Path, plan: &Plan) -> PathBuf {

@@ -2,10 +2,12 @@
 //! that the compiler asks for them.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use crate::host::certbot::CertbotMutex;
 use crate::host::nginx::NginxMutex;
+use crate::host::turn::{Turn, Turns};
+use crate::runner::CancelToken;
 
 /// The locks of a host.
 #[derive(Debug, Default)]
@@ -14,19 +16,19 @@ pub struct Locks {
     pub nginx: NginxMutex,
     /// certbot, which fails when called twice.
     pub certbot: CertbotMutex,
-    ports: Mutex<()>,
+    ports: Turns,
 }
 
 /// Proof that nobody else looks for free ports.
 #[derive(Debug)]
-pub struct PortsLock<'a>(#[expect(dead_code, reason = "held for its drop")] MutexGuard<'a, ()>);
+pub struct PortsLock<'a>(#[expect(dead_code, reason = "held for its drop")] Turn<'a>);
 
 impl Locks {
-    /// Waits for the right to choose ports.
+    /// Waits for the right to choose ports; nothing when it was to stop first.
     #[must_use]
-    pub fn ports(&self) -> PortsLock<'_> {
+    pub fn ports(&self, cancel: &CancelToken) -> Option<PortsLock<'_>> {
         // It guards the time between looking and writing, not memory.
-        PortsLock(self.ports.lock().unwrap_or_else(PoisonError::into_inner))
+        self.ports.take(cancel).map(PortsLock)
     }
 }
 

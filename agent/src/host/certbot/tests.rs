@@ -31,7 +31,7 @@ fn ensure_with(script: &Script, settings: &Settings) -> Result<Issued, CertbotEr
     let domain = "acme.example.com".parse().unwrap();
     ensure(
         &Commands::new(script, watch),
-        &mutex.lock(),
+        &mutex.lock(&CancelToken::new()).unwrap(),
         settings,
         TENANT.parse().unwrap(),
         &domain,

@@ -166,14 +166,14 @@ fn a_good_site_is_placed_and_loaded_also_twice() {
     for _ in 0..2 {
         let script = Script::new().prints(DUMP, "").prints(TEST, "").prints(RELOAD, "");
         with_script(&script, |commands| {
-            ensure_site(commands, &mutex.lock(), &settings, &site(Stage::Http)).unwrap();
+            ensure_site(commands, &mutex.lock(&CancelToken::new()).unwrap(), &settings, &site(Stage::Http)).unwrap();
         });
     }
     let text = read_site(&settings, TENANT.parse().unwrap()).unwrap().unwrap();
     assert_eq!(text, render_site(&settings, &site(Stage::Http)));
     let script = Script::new().prints(TEST, "").prints(RELOAD, "");
     with_script(&script, |commands| {
-        let lock = mutex.lock();
+        let lock = mutex.lock(&CancelToken::new()).unwrap();
         remove_site(commands, &lock, &settings, TENANT.parse().unwrap()).unwrap();
         // Gone already: not even a reload.
         remove_site(commands, &lock, &settings, TENANT.parse().unwrap()).unwrap();
@@ -190,7 +190,7 @@ fn a_refused_site_gives_way_to_the_previous_one() {
     let mutex = NginxMutex::default();
     let ensure = |script: &Script| {
         with_script(script, |commands| {
-            ensure_site(commands, &mutex.lock(), &settings, &site(Stage::Https(files())))
+            ensure_site(commands, &mutex.lock(&CancelToken::new()).unwrap(), &settings, &site(Stage::Https(files())))
                 .unwrap_err()
         })
     };
@@ -223,7 +223,7 @@ fn strangers_are_respected() {
     let dump = "# configuration file /etc/nginx/sites-enabled/theirs:\nserver { server_name acme.example.com; }\n";
     let script = Script::new().prints(DUMP, dump);
     let error = with_script(&script, |commands| {
-        ensure_site(commands, &mutex.lock(), &settings, &site(Stage::Http)).unwrap_err()
+        ensure_site(commands, &mutex.lock(&CancelToken::new()).unwrap(), &settings, &site(Stage::Http)).unwrap_err()
     });
     assert!(error.to_string().contains("/etc/nginx/sites-enabled/theirs"), "{error}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
@@ -231,7 +231,7 @@ fn strangers_are_respected() {
     let path = dir.path().join(file_name(OTHER.parse().unwrap()));
     std::fs::write(&path, "server {}").unwrap();
     let error = with_script(&Script::new(), |commands| {
-        remove_site(commands, &mutex.lock(), &settings, OTHER.parse().unwrap()).unwrap_err()
+        remove_site(commands, &mutex.lock(&CancelToken::new()).unwrap(), &settings, OTHER.parse().unwrap()).unwrap_err()
     });
     assert!(matches!(error, NginxError::ForeignFile { .. }), "{error}");
     assert!(path.exists());

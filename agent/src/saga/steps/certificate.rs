@@ -60,7 +60,7 @@ fn obtain(context: &Context<'_>) -> Result<StepOutput, Failure> {
     let config = context.config();
     let (files, facts) = match &deploy.certificate {
         CertificateSource::Acme => {
-            let lock = context.host.locks.certbot.lock();
+            let lock = context.certbot_lock()?;
             let issued = context.with_commands(&[], |commands| {
                 let settings = &config.certbot;
                 certbot::ensure(
@@ -91,7 +91,7 @@ fn output(files: &CertificateFiles, facts: &CertificateFacts) -> StepOutput {
 
 fn delete(context: &Context<'_>) -> Result<(), Failure> {
     let tenant = context.plan.order.work.tenant().ok_or_else(|| bug("the job has no tenant"))?;
-    let lock = context.host.locks.certbot.lock();
+    let lock = context.certbot_lock()?;
     context.with_commands(&[], |commands| {
         certbot::delete(commands, &lock, &context.config().certbot, tenant)
     })?;
@@ -106,10 +106,10 @@ fn bring_back(context: &Context<'_>) -> Result<(), Failure> {
     let config = context.config();
     let site = Site { domain: previous.domain.clone(), ..sites::site(context, Stage::Http)? };
     context.with_commands(&[], |commands| {
-        let lock = context.host.locks.nginx.lock();
+        let lock = context.nginx_lock()?;
         nginx::ensure_site(commands, &lock, &config.nginx, &site).map_err(Failure::from)
     })?;
-    let lock = context.host.locks.certbot.lock();
+    let lock = context.certbot_lock()?;
     context.with_commands(&[], |commands| {
         let settings = &config.certbot;
         certbot::ensure(commands, &lock, settings, previous.tenant, &previous.domain, context.now)

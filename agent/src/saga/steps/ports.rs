@@ -44,7 +44,7 @@ pub(super) fn reserve(
     let deploy = deploy(context)?;
     let wanted = ranges(context)?;
     // From the look to the journal row nobody else may choose.
-    let _lock = context.host.locks.ports();
+    let _lock = context.ports_lock()?;
     let mut taken: BTreeSet<u16> = sockets::listening().map_err(|error| {
         Failure::new(
             FailureClass::Host,

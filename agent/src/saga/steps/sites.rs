@@ -54,7 +54,7 @@ impl Action for SiteOff {
 
     fn run(&self, context: &Context<'_>) -> RunEnd {
         let run = || -> Result<StepOutput, Failure> {
-            let lock = context.host.locks.nginx.lock();
+            let lock = context.nginx_lock()?;
             let tenant = tenant(context)?;
             context.with_commands(&[], |commands| {
                 nginx::remove_site(commands, &lock, &context.config().nginx, tenant)
@@ -80,7 +80,7 @@ fn look(context: &Context<'_>) -> Result<Before, Failure> {
 
 fn put(context: &Context<'_>, stage: Stage) -> Result<StepOutput, Failure> {
     let site = site(context, stage)?;
-    let lock = context.host.locks.nginx.lock();
+    let lock = context.nginx_lock()?;
     context.with_commands(&[], |commands| {
         nginx::ensure_site(commands, &lock, &context.config().nginx, &site)
     })?;
@@ -89,7 +89,7 @@ fn put(context: &Context<'_>, stage: Stage) -> Result<StepOutput, Failure> {
 
 fn put_back(context: &Context<'_>, before: &Before) -> Result<(), Failure> {
     let Before::Site { text } = before else { return Err(bug("a site step has no record")) };
-    let lock = context.host.locks.nginx.lock();
+    let lock = context.nginx_lock()?;
     let tenant = tenant(context)?;
     context.with_commands(&[], |commands| {
         nginx::undo_site(commands, &lock, &context.config().nginx, tenant, text.as_deref())

@@ -197,7 +197,6 @@ fn ask_public(
     let path = "/".parse().map_err(|_| bug("the root is no path"))?;
     let now = context.now;
     let answer = probe::public(subject.domain, &path, config.public, roots, now, REQUEST);
-    let expires =
-        probe::certificate_expiry(subject.domain, config.public, roots, now, REQUEST).ok();
+    let expires = answer.as_ref().ok().and_then(|answer| answer.expires);
     Ok((Some(probe::report(&url, &answer)), expires))
 }
