@@ -101,6 +101,11 @@ pub trait Runner: fmt::Debug + Send + Sync {
     /// # Errors
     /// Whatever is not an exit with status 0; see [`CommandError`].
     fn run(&self, argv: &Argv, limits: Limits, watch: Watch<'_>) -> Result<Output, CommandError>;
+
+    /// Whether a program is where it should be.
+    fn has(&self, _program: Program) -> bool {
+        true
+    }
 }
 
 /// A runner together with what watches its commands: the context that every function of

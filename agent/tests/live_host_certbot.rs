@@ -13,7 +13,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use freehold_agent::host::certbot::{
-    AccountBinding, CertbotMutex, Settings, delete, ensure, find, folder, list, renew, version,
+    AccountBinding, CertbotMutex, Request, Settings, delete, ensure, find, folder, list, renew,
+    version,
 };
 use freehold_agent::runner::{Activity, CancelToken, Commands, Programs, Stream, System, Watch};
 use freehold_protocol::failure::{Failure, FailureClass};
@@ -170,30 +171,36 @@ fn a_certificate_is_issued_kept_renewed_and_deleted() {
     with_commands(|commands| {
         let lock = mutex.lock(&CancelToken::new()).unwrap();
         assert!(version(commands).unwrap().starts_with(|c: char| c.is_ascii_digit()));
-        assert_eq!(find(settings, tenant, &domain, now()).unwrap(), None);
+        assert_eq!(find(settings, &Request { tenant, domain: &domain, now: now() }).unwrap(), None);
 
-        let issued = ensure(commands, &lock, settings, tenant, &domain, now())
-            .unwrap_or_else(|error| panic!("{:#?}", Failure::from(error)));
+        let issued =
+            ensure(commands, &lock, settings, &Request { tenant, domain: &domain, now: now() })
+                .unwrap_or_else(|error| panic!("{:#?}", Failure::from(error)));
         assert!(!issued.was_there && !issued.facts.self_signed);
         assert_eq!(issued.facts.names, ["acme.example.com"]);
         assert!(issued.facts.chain_length >= 2);
         assert!(!settings.work_dir.join("freehold-eab.ini").exists());
 
         // Again: what is there is kept.
-        let again = ensure(commands, &lock, settings, tenant, &domain, now()).unwrap();
+        let again =
+            ensure(commands, &lock, settings, &Request { tenant, domain: &domain, now: now() })
+                .unwrap();
         assert!(again.was_there);
         assert_eq!(again.facts, issued.facts);
         let chain = || std::fs::read(issued.files.chain.as_str()).unwrap();
         let before = chain();
-        let renewed = renew(commands, &lock, settings, tenant, &domain, now()).unwrap();
+        let renewed =
+            renew(commands, &lock, settings, &Request { tenant, domain: &domain, now: now() })
+                .unwrap();
         assert!(renewed.was_there && chain() != before);
         assert_eq!(renewed.facts.names, issued.facts.names);
         assert_eq!(list(settings).unwrap().len(), 1);
 
         // The tenant moves to another domain: the certificate keeps its name.
         let moved: Domain = "new.example.com".parse().unwrap();
-        let issued = ensure(commands, &lock, settings, tenant, &moved, now())
-            .unwrap_or_else(|error| panic!("{:#?}", Failure::from(error)));
+        let issued =
+            ensure(commands, &lock, settings, &Request { tenant, domain: &moved, now: now() })
+                .unwrap_or_else(|error| panic!("{:#?}", Failure::from(error)));
         assert_eq!(issued.facts.names, ["new.example.com"]);
 
         delete(commands, &lock, settings, tenant).unwrap();
@@ -216,7 +223,13 @@ fn a_challenge_that_cannot_be_answered_says_what_to_check() {
     let mutex = CertbotMutex::default();
     let error = with_commands(|commands| {
         let tenant = TENANT.parse().unwrap();
-        ensure(commands, &mutex.lock(&CancelToken::new()).unwrap(), &settings, tenant, &domain, now()).unwrap_err()
+        ensure(
+            commands,
+            &mutex.lock(&CancelToken::new()).unwrap(),
+            &settings,
+            &Request { tenant, domain: &domain, now: now() },
+        )
+        .unwrap_err()
     });
     let failure = Failure::from(error);
     assert_eq!(failure.class, FailureClass::Upstream, "{failure:#?}");

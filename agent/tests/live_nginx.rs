@@ -296,7 +296,12 @@ fn websockets_are_upgraded_and_forged_slugs_replaced() {
     with_commands(|commands| {
         let mutex = NginxMutex::default();
         freehold_agent::host::nginx::test(commands, settings).unwrap();
-        freehold_agent::host::nginx::reload(commands, &mutex.lock(&CancelToken::new()).unwrap(), settings).unwrap();
+        freehold_agent::host::nginx::reload(
+            commands,
+            &mutex.lock(&CancelToken::new()).unwrap(),
+            settings,
+        )
+        .unwrap();
     });
     wait_for(relay);
     let head = |path: &str, more: &str| {

@@ -9,6 +9,7 @@ use freehold_agent::{
     },
     host::{certbot, nginx, probe},
     journal::{Journal, JournalError, Missing},
+    runner::CancelToken,
     saga::{
         context::Host,
         engine::{Engine, Patience},
@@ -95,13 +96,14 @@ fn a_certificate_near_its_end_is_renewed_and_served() {
         answer_timeout_secs: nginx::Site::ANSWER_TIMEOUT_SECS,
     };
     let first = build::with_commands(host.runner.as_ref(), |commands| {
-        let (lock, settings) = (host.locks.nginx.lock(&CancelToken::new()).unwrap(), &host.config.nginx);
+        let (lock, settings) =
+            (host.locks.nginx.lock(&CancelToken::new()).unwrap(), &host.config.nginx);
         nginx::ensure_site(commands, &lock, settings, &site(nginx::Stage::Http)).unwrap();
         std::thread::sleep(Duration::from_millis(500));
         let certbot_lock = host.locks.certbot.lock(&CancelToken::new()).unwrap();
         let settings = &host.config.certbot;
-        let issued =
-            certbot::ensure(commands, &certbot_lock, settings, tenant, &domain, now).unwrap();
+        let request = certbot::Request { tenant, domain: &domain, now };
+        let issued = certbot::ensure(commands, &certbot_lock, settings, &request).unwrap();
         let stage = nginx::Stage::Https(issued.files);
         nginx::ensure_site(commands, &lock, &host.config.nginx, &site(stage)).unwrap();
         issued.facts

@@ -30,7 +30,7 @@ use crate::{
         Stage,
         context::{Context, Host},
         engine::{Engine, Patience},
-        step::{RunEnd, Step, StepOutput},
+        step::{Before, RunEnd, Step, StepOutput},
         steps::Actions,
     },
 };
@@ -223,6 +223,7 @@ impl HostSurvey {
                 cancel: &cancel,
                 activity: &activity,
                 now: self.clock.now(),
+                before: &Before::Nothing,
                 outputs: &[],
                 progress: &|_| {},
             };

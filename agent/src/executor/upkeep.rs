@@ -206,7 +206,8 @@ impl Executor {
             return Ok(Tended::Well);
         }
         let renewed = with_commands_until(host.runner.as_ref(), &self.halt, |commands| {
-            certbot::renew(commands, &lock, settings, tenant.tenant, &tenant.domain, now)
+            let request = certbot::Request { tenant: tenant.tenant, domain: &tenant.domain, now };
+            certbot::renew(commands, &lock, settings, &request)
         });
         Ok(match renewed {
             Ok(issued) => {

@@ -84,6 +84,10 @@ impl CertbotMutex {
     }
 }
 
+/// The server that certbot asks when it is told of none.
+const DEFAULT_SERVER: &str = "https://acme-v02.api.letsencrypt.org/directory";
+/// certbot's own limit: with fewer days left it renews.
+const DUE_DAYS: u32 = 30;
 const DEADLINE: Duration = Duration::from_secs(300);
 /// Attempts at a certificate. Authorities refuse a nonce now and then; certbot does not try again.
 const ATTEMPTS: u32 = 3;
@@ -121,6 +125,43 @@ pub fn find(
     }
 }
 
+/// A tenant's certificate, when there is one from the configured server that serves the domain and
+/// is not about to expire. Then certbot, which takes seconds, need not be asked.
+#[must_use]
+pub fn good(
+    settings: &Settings,
+    request: &Request<'_>,
+) -> Option<(CertificateFiles, CertificateFacts)> {
+    let Request { tenant, domain, now } = *request;
+    let facts = find(settings, tenant, domain, now).ok()??;
+    if facts.is_due(DUE_DAYS, now) || !is_from_server(settings, tenant) {
+        return None;
+    }
+    let files = certificate::files_in(&folder(settings, tenant)).ok()?;
+    Some((files, facts))
+}
+
+/// Whether certbot's own notes do not name another server.
+fn is_from_server(settings: &Settings, tenant: TenantId) -> bool {
+    let notes = settings.config_dir.join("renewal").join(format!("{tenant}.conf"));
+    let Ok(text) = std::fs::read_to_string(notes) else { return true };
+    let wanted = settings.server.as_deref().unwrap_or(DEFAULT_SERVER);
+    text.lines()
+        .filter_map(|line| line.trim().strip_prefix("server")?.trim().strip_prefix('='))
+        .all(|server| server.trim() == wanted)
+}
+
+/// What a certificate is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The name that it is for.
+    pub domain: &'a Domain,
+    /// When it must count.
+    pub now: Timestamp,
+}
+
 /// Makes sure that a tenant has a certificate for its domain that is not about to expire.
 ///
 /// # Errors
@@ -129,11 +170,9 @@ pub fn ensure(
     commands: &Commands<'_>,
     lock: &CertbotLock<'_>,
     settings: &Settings,
-    tenant: TenantId,
-    domain: &Domain,
-    now: Timestamp,
+    request: &Request<'_>,
 ) -> Result<Issued, CertbotError> {
-    issue(commands, lock, settings, tenant, domain, now, "--keep-until-expiring")
+    issue(commands, lock, settings, request, "--keep-until-expiring")
 }
 
 /// Gets a tenant a new certificate for its domain, whatever there is: whether it is due is the
@@ -146,22 +185,19 @@ pub fn renew(
     commands: &Commands<'_>,
     lock: &CertbotLock<'_>,
     settings: &Settings,
-    tenant: TenantId,
-    domain: &Domain,
-    now: Timestamp,
+    request: &Request<'_>,
 ) -> Result<Issued, CertbotError> {
-    issue(commands, lock, settings, tenant, domain, now, "--force-renewal")
+    issue(commands, lock, settings, request, "--force-renewal")
 }
 
 fn issue(
     commands: &Commands<'_>,
     lock: &CertbotLock<'_>,
     settings: &Settings,
-    tenant: TenantId,
-    domain: &Domain,
-    now: Timestamp,
+    request: &Request<'_>,
     when: &'static str,
 ) -> Result<Issued, CertbotError> {
+    let Request { tenant, domain, now } = *request;
     let home = folder(settings, tenant);
     let was_there = home.exists();
     ensure_webroot(&settings.webroot)?;

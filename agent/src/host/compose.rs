@@ -56,6 +56,12 @@ impl Stack {
     }
 }
 
+/// The name that compose gives to the container of a service.
+#[must_use]
+pub fn container_name(project: &ProjectName, service: &ServiceName) -> String {
+    format!("{project}-{service}-1")
+}
+
 /// The version of the compose plugin.
 ///
 /// # Errors
@@ -260,8 +266,13 @@ pub fn run_in_running<S: AsRef<std::ffi::OsStr>>(
     stdin: Stdin,
     deadline: Duration,
 ) -> Result<Output, ComposeError> {
+    // Not `docker compose exec`, which takes three times as long to find the same container.
+    let mut argv = Argv::new(Program::Docker).words(["container", "exec"]);
+    if !matches!(stdin, Stdin::Null) {
+        argv = argv.word("--interactive");
+    }
     let argv =
-        stack.compose().words(["exec", "--no-TTY"]).arg(service).passed_on(words).stdin(stdin);
+        argv.passed_on([container_name(&stack.project, service)]).passed_on(words).stdin(stdin);
     hook(commands, &argv, service, deadline)
 }
 

@@ -114,6 +114,100 @@ pub fn ensure_image(
     }
 }
 
+/// The engine's identifiers of images, in their order; nothing when not all of them are on the host.
+///
+/// # Errors
+/// When the engine does not answer.
+pub fn image_ids(
+    commands: &Commands<'_>,
+    images: &[&ImageRef],
+) -> Result<Option<Vec<String>>, DockerError> {
+    let argv = docker().words(["image", "inspect"]).flag("--format", "{{.Id}}");
+    match commands.run(&images.iter().fold(argv, |argv, image| argv.arg(image)), Limits::QUERY) {
+        Ok(output) => {
+            let ids: Vec<_> =
+                whole(&output, "docker image inspect")?.lines().map(str::to_owned).collect();
+            Ok((ids.len() == images.len()).then_some(ids))
+        }
+        Err(CommandError::NonZero { .. }) => Ok(None),
+        Err(source) => Err(DockerError::Command { doing: "look for images", source }),
+    }
+}
+
+/// Whether a container of a project runs.
+///
+/// # Errors
+/// As [`containers`].
+pub fn runs(commands: &Commands<'_>, project: &ProjectName) -> Result<bool, DockerError> {
+    let argv = docker()
+        .words(["container", "ls", "--quiet"])
+        .flag("--filter", label(PROJECT_LABEL, project));
+    let output = commands
+        .run(&argv, Limits::QUERY)
+        .map_err(|source| DockerError::Command { doing: "list containers", source })?;
+    Ok(!output.stdout.head.trim().is_empty())
+}
+
+/// A kind of thing that carries labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A container.
+    Container,
+    /// A network.
+    Network,
+    /// A volume.
+    Volume,
+}
+
+impl Kind {
+    /// The word for it, which is the engine's.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Container => "container",
+            Self::Network => "network",
+            Self::Volume => "volume",
+        }
+    }
+}
+
+/// What is in a project, or has one of these names, and does not carry the tenant's mark.
+///
+/// # Errors
+/// As [`containers`].
+pub fn strangers(
+    commands: &Commands<'_>,
+    project: &ProjectName,
+    tenant: TenantId,
+    names: &BTreeSet<(&'static str, String)>,
+) -> Result<Vec<(Kind, String)>, DockerError> {
+    let mut found = Vec::new();
+    for kind in [Kind::Container, Kind::Network, Kind::Volume] {
+        let named = if kind == Kind::Container { ".Names" } else { ".Name" };
+        let format = format!(
+            r#"{{{{{named}}}}} {{{{.Label "{PROJECT_LABEL}"}}}} {{{{.Label "{TENANT_LABEL}"}}}}"#
+        );
+        let mut argv = docker().words([kind.word(), "ls"]).flag("--format", format);
+        if kind == Kind::Container {
+            argv = argv.word("--all");
+        }
+        let output = commands.run(&argv, Limits::QUERY).map_err(|source| DockerError::Command {
+            doing: "list containers, networks or volumes",
+            source,
+        })?;
+        for line in whole(&output, "docker ls")?.lines() {
+            let mut words = line.split(' ');
+            let name = words.next().unwrap_or_default().to_owned();
+            let in_project = words.next() == Some(project.as_str());
+            let is_ours = words.next() == Some(&*tenant.to_string());
+            if (in_project || names.contains(&(kind.word(), name.clone()))) && !is_ours {
+                found.push((kind, name));
+            }
+        }
+    }
+    Ok(found)
+}
+
 /// Every container of a project, also stopped ones and those of hooks.
 ///
 /// # Errors
@@ -211,7 +305,11 @@ pub fn remove_one_offs(
     tenant: TenantId,
     service: &str,
 ) -> Result<(), DockerError> {
-    let filters = [label(PROJECT_LABEL, project), label(TENANT_LABEL, tenant)];
+    let filters = [
+        label(PROJECT_LABEL, project),
+        label(TENANT_LABEL, tenant),
+        "label=com.docker.compose.oneoff=True".to_owned(),
+    ];
     let found = || -> Result<Vec<Container>, DockerError> {
         let mut found = inspect(commands, &filters)?;
         found.retain(|container| container.one_off && container.service == service);

@@ -90,6 +90,30 @@ pub fn collect(
     state_dir: &Path,
     now: Timestamp,
 ) -> HostFacts {
+    let (mut facts, _) = without_certbot(commands, nginx_settings, state_dir, now);
+    // A second or more, for the version of a program that few jobs need.
+    match certbot::version(commands) {
+        Ok(version) => {
+            facts.tools.insert("certbot".to_owned(), version);
+        }
+        Err(error) => facts.problems.push(error.failure(
+            FailureClass::Host,
+            "certbot does not answer",
+            "install the package certbot, or deploy with installed certificates only",
+        )),
+    }
+    facts
+}
+
+/// As [`collect`], without asking certbot. With nginx's whole configuration, unless it is too long
+/// or refused.
+#[must_use]
+pub fn without_certbot(
+    commands: &Commands<'_>,
+    nginx_settings: &nginx::Settings,
+    state_dir: &Path,
+    now: Timestamp,
+) -> (HostFacts, Option<String>) {
     let mut problems = Vec::new();
     let mut tools = BTreeMap::new();
     let mut note = |name: &str, version: Result<String, Failure>| match version {
@@ -98,32 +122,32 @@ pub fn collect(
         }
         Err(failure) => problems.push(failure),
     };
-    note("docker", docker::versions(commands).map(|v| v.engine).map_err(Failure::from));
-    note("compose", compose::version(commands).map_err(Failure::from));
-    note("nginx", nginx::version(commands).map_err(Failure::from));
-    note(
-        "certbot",
-        certbot::version(commands).map_err(|error| {
-            error.failure(
-                FailureClass::Host,
-                "certbot does not answer",
-                "install the package certbot, or deploy with installed certificates only",
-            )
-        }),
-    );
-    if let Err(error) = nginx::test(commands, nginx_settings) {
-        problems.push(error.into());
-    }
-    let root = docker::info(commands).ok().inspect(|info| {
-        if !info.limits {
-            problems.push(Failure::new(
-                FailureClass::Host,
-                "the engine cannot limit memory, processors or processes",
-                "enable the memory, cpu and pids control groups of the kernel (see `docker info`)",
-            ));
+    let info = docker::info(commands);
+    note("docker", info.as_ref().map(|info| info.engine.clone()).map_err(Failure::from));
+    let info = info.ok();
+    // The client knows its plugins; one that does not tell is asked.
+    let compose = info.as_ref().and_then(|info| info.compose.clone());
+    note("compose", compose.map_or_else(|| compose::version(commands).map_err(Failure::from), Ok));
+    let server = nginx::look(commands, nginx_settings);
+    let mut config = None;
+    match server {
+        Ok(look) => {
+            note("nginx", Ok(look.version));
+            config = look.config;
         }
-    });
-    let root_dir = root.map_or_else(|| "/var/lib/docker".to_owned(), |info| info.root_dir);
+        Err(error) => {
+            note("nginx", nginx::version(commands).map_err(Failure::from));
+            problems.push(error.into());
+        }
+    }
+    if info.as_ref().is_some_and(|info| !info.limits) {
+        problems.push(Failure::new(
+            FailureClass::Host,
+            "the engine cannot limit memory, processors or processes",
+            "enable the memory, cpu and pids control groups of the kernel (see `docker info`)",
+        ));
+    }
+    let root_dir = info.map_or_else(|| "/var/lib/docker".to_owned(), |info| info.root_dir);
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let memory = parse_meminfo(&read("/proc/meminfo"));
     let disk_of_engine = disk(Path::new(&root_dir));
@@ -146,7 +170,7 @@ pub fn collect(
     }
     let (memory_total_mib, memory_available_mib) = memory.unwrap_or_default();
     let (disk_total_mib, disk_available_mib) = disk_of_engine.unwrap_or_default();
-    HostFacts {
+    let facts = HostFacts {
         at: now,
         os: parse_os_release(&read("/etc/os-release")),
         kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
@@ -160,7 +184,8 @@ pub fn collect(
         disk_available_mib,
         tools,
         problems,
-    }
+    };
+    (facts, config)
 }
 
 /// Why a tenant does not fit; empty when it does.

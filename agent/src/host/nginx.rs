@@ -157,7 +157,7 @@ pub fn read_site(settings: &Settings, tenant: TenantId) -> Result<Option<String>
     if text.starts_with(MARK) { Ok(Some(text)) } else { Err(foreign()) }
 }
 
-/// Puts a site in place and lets nginx load it; on refusal the previous file is back.
+/// Puts a site in place and lets nginx load it, after one test; on refusal the previous file is back.
 ///
 /// It reloads also when the file is as it should be: a crash may have come before the reload.
 ///
@@ -170,27 +170,29 @@ pub fn ensure_site(
     site: &Site,
 ) -> Result<(), NginxError> {
     let previous = read_site(settings, site.tenant)?;
-    let before = dump(commands, settings);
-    match &before {
-        Ok(Some(text)) => refuse_name_clash(text, settings, site)?,
-        Ok(None) => {}
-        // Not yet an error: the site that we write may be what mends it.
-        Err(NginxError::Refused { .. }) => {}
-        Err(_) => return before.map(|_| ()),
+    place(settings, site.tenant, Some(&render_site(settings, site)))?;
+    // nginx tests what it dumps.
+    let loaded = look(commands, settings)
+        .and_then(|look| {
+            refuse_name_clash(look.config.as_deref(), settings, site.tenant, &site.domain)
+        })
+        .and_then(|()| reload(commands, lock, settings));
+    let Err(error) = loaded else { return Ok(()) };
+    put_back(commands, lock, settings, site.tenant, previous.as_deref(), &error)?;
+    if matches!(error, NginxError::Refused { .. })
+        && let Err(NginxError::Refused { source }) = test(commands, settings)
+    {
+        return Err(NginxError::BrokenBefore { source });
     }
-    let text = render_site(settings, site);
-    match swap(commands, lock, settings, site.tenant, Some(&text)) {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            put_back(commands, lock, settings, site.tenant, previous.as_deref(), &error)?;
-            match (before, error) {
-                (Err(NginxError::Refused { source }), NginxError::Refused { .. }) => {
-                    Err(NginxError::BrokenBefore { source })
-                }
-                (_, error) => Err(error),
-            }
-        }
-    }
+    Err(error)
+}
+
+/// Whether the tenant's file is this site, to the letter.
+///
+/// # Errors
+/// When it cannot be read, or is not ours.
+pub fn is_placed(settings: &Settings, site: &Site) -> Result<bool, NginxError> {
+    Ok(read_site(settings, site.tenant)?.is_some_and(|text| text == render_site(settings, site)))
 }
 
 /// Puts the previous text of a tenant's site back, or removes the site when there was none.
@@ -258,8 +260,7 @@ pub fn reload(
 pub fn version(commands: &Commands<'_>) -> Result<String, NginxError> {
     let output =
         commands.run(&Argv::new(Program::Nginx).word("-v"), Limits::QUERY).map_err(refused)?;
-    let text = format!("{}{}", output.stderr, output.stdout);
-    Ok(text.rsplit_once('/').map_or(text.as_str(), |(_, version)| version).trim().to_owned())
+    Ok(parse_version(&format!("{}{}", output.stderr, output.stdout)))
 }
 
 fn nginx(settings: &Settings) -> Argv {
@@ -277,20 +278,49 @@ fn include_dir(settings: &Settings) -> Result<Folder, NginxError> {
     Folder::open(&settings.include_dir).map_err(|source| NginxError::Files { source })
 }
 
-/// The whole configuration as nginx sees it; nothing when it is too long to look through.
-fn dump(commands: &Commands<'_>, settings: &Settings) -> Result<Option<String>, NginxError> {
-    let argv = nginx(settings).words(["-T", "-q"]);
-    let output = commands.run(&argv, Limits::QUERY).map_err(refused)?;
-    Ok(output.stdout.whole().map(str::to_owned))
+/// What nginx says of itself and its configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// Its version, such as `1.22.1`.
+    pub version: String,
+    /// The whole configuration as it sees it; nothing when it is too long to look through.
+    pub config: Option<String>,
 }
 
-fn refuse_name_clash(dump: &str, settings: &Settings, site: &Site) -> Result<(), NginxError> {
-    let own = settings.include_dir.join(file_name(site.tenant));
-    let domain = site.domain.as_str();
-    for server in parse_dump(dump) {
-        if server.name == domain && server.file != own.to_string_lossy() {
+/// Lets nginx check its whole configuration and print it: one call for what takes three otherwise.
+///
+/// # Errors
+/// When it refuses it.
+pub fn look(commands: &Commands<'_>, settings: &Settings) -> Result<Look, NginxError> {
+    let argv = nginx(settings).words(["-v", "-T", "-q"]);
+    let output = commands.run(&argv, Limits::QUERY).map_err(refused)?;
+    let version = parse_version(&output.stderr.to_string());
+    Ok(Look { version, config: output.stdout.whole().map(str::to_owned) })
+}
+
+fn parse_version(text: &str) -> String {
+    let line = text.lines().find(|line| line.contains("nginx version")).unwrap_or_default();
+    line.rsplit_once('/').map_or(line, |(_, version)| version).trim().to_owned()
+}
+
+/// Refuses a domain that another file serves on one of our ports.
+///
+/// # Errors
+/// [`NginxError::NameTaken`], with the file.
+pub fn refuse_name_clash(
+    config: Option<&str>,
+    settings: &Settings,
+    tenant: TenantId,
+    domain: &Domain,
+) -> Result<(), NginxError> {
+    let own = settings.include_dir.join(file_name(tenant));
+    for server in parse_dump(config.unwrap_or_default()) {
+        let on_our_ports = server.ports.is_empty()
+            || server.ports.contains(&settings.http_port)
+            || server.ports.contains(&settings.https_port);
+        if server.name == domain.as_str() && on_our_ports && server.file != own.to_string_lossy() {
             let file = server.file.into();
-            return Err(NginxError::NameTaken { domain: site.domain.clone(), file });
+            return Err(NginxError::NameTaken { domain: domain.clone(), file });
         }
     }
     Ok(())

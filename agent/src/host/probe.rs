@@ -173,10 +173,8 @@ pub fn public(
     let judge = tls::Judge::new(domain, roots, now)
         .map_err(|why| ProbeError::Certificate { url: url.clone(), why })?;
     let expires = Arc::new(Mutex::new(None));
-    let connector =
-        TcpConnector::default().chain(tls::Tls { judge, expires: expires.clone() });
-    let agent =
-        ureq::Agent::with_parts(config(timeout).build(), connector, Pinned(address));
+    let connector = TcpConnector::default().chain(tls::Tls { judge, expires: expires.clone() });
+    let agent = ureq::Agent::with_parts(config(timeout).build(), connector, Pinned(address));
     let mut answer = ask(&url, agent.get(&url))?;
     answer.expires = *expires.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(answer)

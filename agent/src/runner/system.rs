@@ -14,8 +14,8 @@ use zeroize::Zeroizing;
 use super::output::{Capture, redact};
 use super::reap::{self, MARKER};
 use super::{
-    Argv, CommandError, Destination, Limits, Output, Programs, Runner, Stdin, Stream, Watch,
-    printable,
+    Argv, CommandError, Destination, Limits, Output, Program, Programs, Runner, Stdin, Stream,
+    Watch, printable,
 };
 
 /// How often a running command's token and deadline are looked at.
@@ -50,6 +50,10 @@ impl System {
 }
 
 impl Runner for System {
+    fn has(&self, program: Program) -> bool {
+        self.programs.path(program).is_file()
+    }
+
     fn run(&self, argv: &Argv, limits: Limits, watch: Watch<'_>) -> Result<Output, CommandError> {
         let command = redact(&argv.to_string(), watch.secrets);
         if let Some(defect) = argv.defect() {

@@ -13,7 +13,7 @@ use freehold_protocol::secret::Secret;
 use freehold_protocol::time::Timestamp;
 
 use super::locks::{Locks, PortsLock};
-use super::step::StepOutput;
+use super::step::{Before, StepOutput};
 use crate::host::certbot::CertbotLock;
 use crate::host::facts::Thresholds;
 use crate::host::nginx::NginxLock;
@@ -102,6 +102,8 @@ pub struct Context<'a> {
     pub activity: &'a Activity,
     /// When this run began.
     pub now: Timestamp,
+    /// What the step's look has recorded; nothing while it looks.
+    pub before: &'a Before,
     /// What earlier steps have handed on.
     pub outputs: &'a [StepOutput],
     /// Tells people how it goes.
@@ -111,6 +113,30 @@ pub struct Context<'a> {
 impl fmt::Debug for Context<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context").field("saga", &self.saga).finish_non_exhaustive()
+    }
+}
+
+/// The first pause between two looks; each is half as long again as the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(40);
+
+/// Looks at something that may take a while.
+#[derive(Debug)]
+pub struct Looks {
+    pause: Duration,
+    left: Duration,
+}
+
+impl Looks {
+    /// Waits before the next look; the answer is whether there is to be one.
+    pub fn again(&mut self, context: &Context<'_>) -> bool {
+        let pause = self.pause.min(context.host.config.waits.pause);
+        if self.left.is_zero() {
+            return false;
+        }
+        self.left = self.left.saturating_sub(pause.max(Duration::from_millis(1)));
+        self.pause = self.pause * 3 / 2;
+        context.activity.touch();
+        !context.cancel.sleep(pause)
     }
 }
 
@@ -165,10 +191,11 @@ impl Context<'_> {
         &self.host.config
     }
 
-    /// Waits a little; the answer is whether to go on.
-    pub fn pause(&self) -> bool {
-        self.activity.touch();
-        !self.cancel.sleep(self.host.config.waits.pause)
+    /// Looks that go on for so long, pauses alone counted: the first ones follow each other at once,
+    /// since most things take a moment, and the later ones at [`Waits::pause`].
+    #[must_use]
+    pub const fn looks(&self, within: Duration) -> Looks {
+        Looks { pause: FIRST_PAUSE, left: within }
     }
 
     /// Waits for the right to change nginx's sites, for as long as the step may.

@@ -2,6 +2,7 @@
 //!
 //! All three are journaled: a newer agent must read what an older one wrote. Names never change.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use freehold_protocol::report::JobResult;
@@ -185,6 +186,16 @@ pub enum StepOutput {
         key: PathBuf,
         /// When it expires.
         expires: Timestamp,
+    },
+    /// The engine's identifiers of the images that the blueprint names.
+    Images {
+        /// By name.
+        ids: BTreeMap<String, String>,
+    },
+    /// The stack runs.
+    Running {
+        /// Whether it ran like this before, and was left alone.
+        untouched: bool,
     },
     /// Volumes that are gone for good.
     Deleted {

@@ -91,11 +91,28 @@ impl Docker {
             }
             ["info", _] => println!(
                 "{}",
-                json!({ "ServerVersion": "28", "DockerRootDir": "/", "NCPU": 2, "MemTotal": 1,
+                json!({ "ClientInfo": { "Plugins": [{ "Name": "compose", "Version": "2.39.0" }] },
+                        "ServerVersion": "28", "DockerRootDir": "/", "NCPU": 2, "MemTotal": 1,
                         "MemoryLimit": true, "CpuCfsQuota": true, "PidsLimit": true })
             ),
-            ["image", "inspect"] => println!("sha256:0"),
-            ["network", "inspect"] => println!("{{}}"),
+            ["image", "inspect"] => {
+                words[2..].iter().filter(|word| !word.starts_with("--")).for_each(|image| {
+                    println!("{}", image_id(image));
+                });
+            }
+            ["network", "inspect"] => {
+                let found: Vec<Value> = words[2..]
+                    .iter()
+                    .map(|name| {
+                        json!({ "Name": name, "Internal": name.ends_with("_internal"), "Containers": {} })
+                    })
+                    .collect();
+                println!("{}", Value::Array(found));
+            }
+            ["container", "exec"] => {
+                // A hook's input must be taken, as a real program does.
+                std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).unwrap();
+            }
             ["container", "logs"] => {}
             ["container", "inspect"] => {
                 let found: Vec<Value> = self
@@ -117,7 +134,7 @@ impl Docker {
                 self.save();
             }
             // The attempt to reach a database from outside: no answer.
-            ["run", _] => return 2,
+            ["run", _] => println!("tried"),
             ["compose", "version"] => println!("2.39.0"),
             ["compose", _] => return self.compose(words),
             _ => panic!("an unexpected command: docker {words:?}"),
@@ -134,10 +151,15 @@ impl Docker {
         for (name, one) in self.of(&words[0]).iter() {
             let labels = one.pointer(pointer).unwrap();
             if filters.iter().all(|(key, value)| labels[key] == *value) {
-                println!(
-                    "{}",
-                    if words[0] == "container" { one["Id"].as_str().unwrap() } else { name }
-                );
+                let label = |key: &str| labels[key].as_str().unwrap_or_default();
+                if value_of(words, "--format").is_some_and(|format| format.contains(".Label ")) {
+                    let marks = ["com.docker.compose.project", "io.freehold.tenant"].map(label);
+                    println!("{name} {} {}", marks[0], marks[1]);
+                } else if words[0] == "container" {
+                    println!("{}", one["Id"].as_str().unwrap());
+                } else {
+                    println!("{name}");
+                }
             }
         }
     }
@@ -148,8 +170,8 @@ impl Docker {
         match verb.as_str() {
             "up" => self.up(&project, Path::new(value_of(words, "--file").unwrap())),
             "down" => self.down(&project),
-            "exec" | "run" => {
-                // A hook's input must be taken, as a real program does.
+            "run" => {
+                // As above.
                 std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).unwrap();
             }
             other => panic!("an unexpected verb: {other}"),
@@ -187,6 +209,10 @@ impl Docker {
     }
 }
 
+fn image_id(image: &str) -> String {
+    format!("sha256:{image}")
+}
+
 fn container(project: &str, service: &str, name: &str, spec: &Value) -> Value {
     let mut labels = spec["labels"].clone();
     labels["com.docker.compose.project"] = project.into();
@@ -222,6 +248,7 @@ fn container(project: &str, service: &str, name: &str, spec: &Value) -> Value {
     json!({
         "Id": format!("{digest:064x}"),
         "Name": format!("/{name}"),
+        "Image": image_id(spec["image"].as_str().unwrap()),
         "State": { "Status": "running", "ExitCode": 0, "Error": "" },
         "Config": { "Image": spec["image"], "Labels": labels },
         "HostConfig": {

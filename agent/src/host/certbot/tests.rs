@@ -33,9 +33,7 @@ fn ensure_with(script: &Script, settings: &Settings) -> Result<Issued, CertbotEr
         &Commands::new(script, watch),
         &mutex.lock(&CancelToken::new()).unwrap(),
         settings,
-        TENANT.parse().unwrap(),
-        &domain,
-        now(),
+        &Request { tenant: TENANT.parse().unwrap(), domain: &domain, now: now() },
     )
 }
 

@@ -14,6 +14,12 @@ pub enum DockerError {
         /// What asking gave.
         source: CommandError,
     },
+    /// The client answers, and says that the engine does not.
+    #[error("the Docker engine does not answer")]
+    Down {
+        /// What the client says.
+        why: String,
+    },
     /// A command failed.
     #[error("cannot {doing}")]
     Command {
@@ -46,15 +52,18 @@ pub enum DockerError {
     },
 }
 
+const START_ENGINE: &str = "run `systemctl start docker`, see why it stopped with `journalctl --unit=docker`, and retry the job";
+
 impl From<&DockerError> for Failure {
     fn from(error: &DockerError) -> Self {
         let what = error.to_string();
         match error {
-            DockerError::Unreachable { source } => source.failure(
-                FailureClass::Host,
-                &what,
-                "run `systemctl start docker`, see why it stopped with `journalctl --unit=docker`, and retry the job",
-            ),
+            DockerError::Unreachable { source } => {
+                source.failure(FailureClass::Host, &what, START_ENGINE)
+            }
+            DockerError::Down { why } => {
+                Self::new(FailureClass::Host, what, START_ENGINE).with_detail(why.clone())
+            }
             DockerError::Command { source, .. } => source.failure(
                 FailureClass::Host,
                 &what,

@@ -27,6 +27,8 @@ pub struct Info {
     pub cpus: u32,
     /// Memory that it sees, in bytes.
     pub memory_bytes: u64,
+    /// The version of the compose plugin, where the client tells.
+    pub compose: Option<String>,
     /// Whether it can limit memory, processors and processes; without, isolation is not given.
     pub limits: bool,
 }
@@ -195,7 +197,7 @@ pub fn parse_info(json: &str) -> Result<Info, DockerError> {
         && !errors.is_empty()
     {
         let why = errors.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; ");
-        return Err(DockerError::Answer { command: COMMAND, why });
+        return Err(DockerError::Down { why });
     }
     let flag = |name: &str| value.get(name).and_then(Value::as_bool).unwrap_or(false);
     let info = Info {
@@ -203,6 +205,12 @@ pub fn parse_info(json: &str) -> Result<Info, DockerError> {
         root_dir: text(&value, "/DockerRootDir"),
         cpus: value.get("NCPU").and_then(Value::as_u64).unwrap_or(0).try_into().unwrap_or(u32::MAX),
         memory_bytes: value.get("MemTotal").and_then(Value::as_u64).unwrap_or(0),
+        compose: value
+            .pointer("/ClientInfo/Plugins")
+            .and_then(Value::as_array)
+            .and_then(|plugins| plugins.iter().find(|plugin| plugin["Name"] == "compose"))
+            .map(|plugin| text(plugin, "/Version"))
+            .filter(|version| !version.is_empty()),
         limits: flag("MemoryLimit") && flag("CpuCfsQuota") && flag("PidsLimit"),
     };
     if info.engine.is_empty() || info.root_dir.is_empty() {

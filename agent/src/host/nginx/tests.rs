@@ -154,7 +154,47 @@ fn server_names_are_found_with_their_files() {
     );
 }
 
-const DUMP: &str = "nginx -c /t/nginx.conf -T -q";
+#[test]
+fn only_a_server_on_our_ports_takes_a_name() {
+    let ports = |text: &str| {
+        let dump = format!("# configuration file /etc/nginx/a:\n{text}\n");
+        let found = parse_dump(&dump).into_iter().find(|server| server.name == "a.example.com");
+        found.map(|server| server.ports.into_iter().collect::<Vec<_>>())
+    };
+    let inside = |text: &str| ports(&format!("http {{ server {{ {text} }} }}"));
+    assert_eq!(inside("server_name a.example.com;"), Some(vec![80]));
+    assert_eq!(
+        inside(
+            "listen 127.0.0.1:8080; listen [::]:443 ssl; location / { return 200; } server_name a.example.com;"
+        ),
+        Some(vec![443, 8080])
+    );
+    assert_eq!(
+        inside("listen *:81 default_server; server_name b.test a.example.com;"),
+        Some(vec![81])
+    );
+    assert_eq!(
+        inside("listen unix:/run/x.sock; listen [::1]; server_name a.example.com;"),
+        Some(vec![80])
+    );
+    // What stands in another file is not known: any port may be meant.
+    assert_eq!(inside("include listen.conf; server_name a.example.com;"), Some(vec![]));
+    assert_eq!(ports("server_name a.example.com;"), Some(vec![]));
+    assert_eq!(ports("map $host $x { a.example.com 1; }"), None);
+
+    let settings = settings(Path::new("/x"));
+    let domain: Domain = "a.example.com".parse().unwrap();
+    let clash = |listen: &str| {
+        let dump = format!(
+            "# configuration file /etc/nginx/a:\nserver {{ listen {listen}; server_name a.example.com; }}\n"
+        );
+        refuse_name_clash(Some(&dump), &settings, TENANT.parse().unwrap(), &domain).is_err()
+    };
+    assert!(clash(&settings.http_port.to_string()) && clash(&settings.https_port.to_string()));
+    assert!(!clash("8099"));
+}
+
+const DUMP: &str = "nginx -c /t/nginx.conf -v -T -q";
 const TEST: &str = "nginx -c /t/nginx.conf -t -q";
 const RELOAD: &str = "nginx -c /t/nginx.conf -s reload";
 
@@ -164,9 +204,15 @@ fn a_good_site_is_placed_and_loaded_also_twice() {
     let settings = settings(dir.path());
     let mutex = NginxMutex::default();
     for _ in 0..2 {
-        let script = Script::new().prints(DUMP, "").prints(TEST, "").prints(RELOAD, "");
+        let script = Script::new().prints(DUMP, "").prints(RELOAD, "");
         with_script(&script, |commands| {
-            ensure_site(commands, &mutex.lock(&CancelToken::new()).unwrap(), &settings, &site(Stage::Http)).unwrap();
+            ensure_site(
+                commands,
+                &mutex.lock(&CancelToken::new()).unwrap(),
+                &settings,
+                &site(Stage::Http),
+            )
+            .unwrap();
         });
     }
     let text = read_site(&settings, TENANT.parse().unwrap()).unwrap().unwrap();
@@ -190,13 +236,18 @@ fn a_refused_site_gives_way_to_the_previous_one() {
     let mutex = NginxMutex::default();
     let ensure = |script: &Script| {
         with_script(script, |commands| {
-            ensure_site(commands, &mutex.lock(&CancelToken::new()).unwrap(), &settings, &site(Stage::Https(files())))
-                .unwrap_err()
+            ensure_site(
+                commands,
+                &mutex.lock(&CancelToken::new()).unwrap(),
+                &settings,
+                &site(Stage::Https(files())),
+            )
+            .unwrap_err()
         })
     };
     let now = || read_site(&settings, TENANT.parse().unwrap()).unwrap().unwrap();
 
-    let error = ensure(&Script::new().prints(DUMP, "").fails(TEST, 1, "no such certificate"));
+    let error = ensure(&Script::new().fails(DUMP, 1, "no such certificate").prints(TEST, ""));
     assert!(matches!(error, NginxError::Refused { .. }), "{error}");
     assert_eq!(now(), previous);
     // Broken before: the failure blames the configuration, not us.
@@ -204,11 +255,7 @@ fn a_refused_site_gives_way_to_the_previous_one() {
     assert!(matches!(error, NginxError::BrokenBefore { .. }), "{error}");
     assert_eq!(now(), previous);
     // The reload fails: nginx is told again with the previous file.
-    let script = Script::new()
-        .prints(DUMP, "")
-        .prints(TEST, "")
-        .fails(RELOAD, 1, "no pid")
-        .prints(RELOAD, "");
+    let script = Script::new().prints(DUMP, "").fails(RELOAD, 1, "no pid").prints(RELOAD, "");
     let error = ensure(&script);
     assert_eq!(Failure::from(&error).class, FailureClass::Host);
     assert!(Failure::from(&error).advice.contains("systemctl start nginx"));
@@ -220,10 +267,16 @@ fn strangers_are_respected() {
     let dir = tempfile::tempdir().unwrap();
     let settings = settings(dir.path());
     let mutex = NginxMutex::default();
-    let dump = "# configuration file /etc/nginx/sites-enabled/theirs:\nserver { server_name acme.example.com; }\n";
+    let dump = "# configuration file /etc/nginx/sites-enabled/theirs:\nserver { listen 80; server_name acme.example.com; }\n";
     let script = Script::new().prints(DUMP, dump);
     let error = with_script(&script, |commands| {
-        ensure_site(commands, &mutex.lock(&CancelToken::new()).unwrap(), &settings, &site(Stage::Http)).unwrap_err()
+        ensure_site(
+            commands,
+            &mutex.lock(&CancelToken::new()).unwrap(),
+            &settings,
+            &site(Stage::Http),
+        )
+        .unwrap_err()
     });
     assert!(error.to_string().contains("/etc/nginx/sites-enabled/theirs"), "{error}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
@@ -231,7 +284,13 @@ fn strangers_are_respected() {
     let path = dir.path().join(file_name(OTHER.parse().unwrap()));
     std::fs::write(&path, "server {}").unwrap();
     let error = with_script(&Script::new(), |commands| {
-        remove_site(commands, &mutex.lock(&CancelToken::new()).unwrap(), &settings, OTHER.parse().unwrap()).unwrap_err()
+        remove_site(
+            commands,
+            &mutex.lock(&CancelToken::new()).unwrap(),
+            &settings,
+            OTHER.parse().unwrap(),
+        )
+        .unwrap_err()
     });
     assert!(matches!(error, NginxError::ForeignFile { .. }), "{error}");
     assert!(path.exists());

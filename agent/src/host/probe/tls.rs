@@ -36,8 +36,7 @@ impl Judge {
             .map_err(|error| error.to_string())?
             .with_root_certificates(store)
             .with_no_client_auth();
-        let name =
-            ServerName::try_from(domain.to_string()).map_err(|error| error.to_string())?;
+        let name = ServerName::try_from(domain.to_string()).map_err(|error| error.to_string())?;
         Ok(Self { config: Arc::new(config), name })
     }
 

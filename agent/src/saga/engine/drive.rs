@@ -339,6 +339,7 @@ impl<'a> Drive<'a> {
             }
         };
         let outputs = self.saga.outputs();
+        let before = self.saga.before(step).unwrap_or(Before::Nothing);
         let context = Context {
             plan: &self.saga.plan,
             saga: self.saga.id,
@@ -347,6 +348,7 @@ impl<'a> Drive<'a> {
             cancel,
             activity,
             now: self.engine.clock.now(),
+            before: &before,
             outputs: &outputs,
             progress: &progress,
         };

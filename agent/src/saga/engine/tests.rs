@@ -213,6 +213,24 @@ impl Bench {
     }
 }
 
+/// Runs a saga in a thread, and does something while its slow step is under way.
+fn run_slowly(
+    engine: &Engine,
+    saga: SagaId,
+    world: &World,
+    meanwhile: impl FnOnce(),
+) -> Option<Rest> {
+    let never = CancelToken::new();
+    std::thread::scope(|scope| {
+        let slow = scope.spawn(|| engine.run(saga, &never, &Deaf).unwrap());
+        while world.hits.load(Ordering::SeqCst) == 0 {
+            std::thread::yield_now();
+        }
+        meanwhile();
+        slow.join().unwrap()
+    })
+}
+
 /// Panics of the simulated kills would fill the test's output.
 fn quiet_kills() {
     static ONCE: std::sync::Once = std::sync::Once::new();
@@ -341,16 +359,11 @@ fn one_thread_drives_a_saga() {
     let steps = plan_of(1, 1).steps;
     let world = World::new(steps[1], Fault::CancelWhileRunning, None);
     let saga = bench.begin();
-    let engine = bench.engine(&world);
-    let never = CancelToken::new();
-    std::thread::scope(|scope| {
-        let slow = scope.spawn(|| engine.run(saga, &never, &Deaf).unwrap());
-        while world.hits.load(Ordering::SeqCst) == 0 {
-            std::thread::yield_now();
-        }
+    let (engine, never) = (bench.engine(&world), CancelToken::new());
+    let rest = run_slowly(&engine, saga, &world, || {
         assert_eq!(engine.run(saga, &never, &Deaf).unwrap(), None);
-        assert_eq!(slow.join().unwrap().unwrap().outcome, Outcome::Succeeded);
     });
+    assert_eq!(rest.unwrap().outcome, Outcome::Succeeded);
 }
 
 #[test]
@@ -359,16 +372,8 @@ fn a_halted_engine_stops_between_two_steps_and_the_next_one_goes_on() {
     let steps = plan_of(1, 1).steps;
     let world = World::new(steps[1], Fault::CancelWhileRunning, None);
     let saga = bench.begin();
-    let engine = bench.engine(&world);
-    let never = CancelToken::new();
-    std::thread::scope(|scope| {
-        let slow = scope.spawn(|| engine.run(saga, &never, &Deaf).unwrap());
-        while world.hits.load(Ordering::SeqCst) == 0 {
-            std::thread::yield_now();
-        }
-        engine.halt();
-        assert_eq!(slow.join().unwrap(), None);
-    });
+    let (engine, never) = (bench.engine(&world), CancelToken::new());
+    assert_eq!(run_slowly(&engine, saga, &world, || engine.halt()), None);
     // The step that ran is done, the next one has not started.
     let records = bench.journal.saga(saga).unwrap().records;
     assert!(matches!(records.last(), Some((_, Record::Done { step: 1, .. }))), "{records:?}");

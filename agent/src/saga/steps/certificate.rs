@@ -60,19 +60,21 @@ fn obtain(context: &Context<'_>) -> Result<StepOutput, Failure> {
     let config = context.config();
     let (files, facts) = match &deploy.certificate {
         CertificateSource::Acme => {
-            let lock = context.certbot_lock()?;
-            let issued = context.with_commands(&[], |commands| {
-                let settings = &config.certbot;
-                certbot::ensure(
-                    commands,
-                    &lock,
-                    settings,
-                    deploy.tenant,
-                    &deploy.domain,
-                    context.now,
-                )
-            })?;
-            (issued.files, issued.facts)
+            let request = certbot::Request {
+                tenant: deploy.tenant,
+                domain: &deploy.domain,
+                now: context.now,
+            };
+            match certbot::good(&config.certbot, &request) {
+                Some(good) => good,
+                None => {
+                    let lock = context.certbot_lock()?;
+                    let issued = context.with_commands(&[], |commands| {
+                        certbot::ensure(commands, &lock, &config.certbot, &request)
+                    })?;
+                    (issued.files, issued.facts)
+                }
+            }
         }
         CertificateSource::Installed { name } => {
             certificate::installed(&config.certificates_dir, name, &deploy.domain, context.now)?
@@ -111,8 +113,12 @@ fn bring_back(context: &Context<'_>) -> Result<(), Failure> {
     })?;
     let lock = context.certbot_lock()?;
     context.with_commands(&[], |commands| {
-        let settings = &config.certbot;
-        certbot::ensure(commands, &lock, settings, previous.tenant, &previous.domain, context.now)
+        let request = certbot::Request {
+            tenant: previous.tenant,
+            domain: &previous.domain,
+            now: context.now,
+        };
+        certbot::ensure(commands, &lock, &config.certbot, &request)
     })?;
     Ok(())
 }

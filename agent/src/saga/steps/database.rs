@@ -13,8 +13,6 @@ use crate::saga::step::{Before, RunEnd, StepOutput};
 
 /// Longest time of one question.
 const ASK: Duration = Duration::from_secs(20);
-/// Most questions.
-const MAX_ASKS: u64 = 600;
 
 #[derive(Debug)]
 pub(super) struct DatabaseReady;
@@ -51,22 +49,18 @@ fn wait(context: &Context<'_>) -> Result<(), Failure> {
         ],
     };
     let waits = context.config().waits;
-    let pause = waits.pause.as_millis().max(1);
-    let asks = u64::try_from(waits.database.as_millis() / pause).unwrap_or(1).clamp(1, MAX_ASKS);
-    let mut last = None;
-    for _ in 0..asks {
+    let mut looks = context.looks(waits.database);
+    let last = loop {
         let asked = context.with_commands(&[], |commands| {
             compose::run_in_running(commands, &stack, service, &words, Stdin::Null, ASK)
         });
         match asked {
             Ok(_) => return Ok(()),
-            Err(error) => last = Some(error),
+            Err(error) if !looks.again(context) => break error,
+            Err(_) => {}
         }
-        if !context.pause() {
-            break;
-        }
-    }
-    let detail = last.map(|error| Failure::from(error).detail).unwrap_or_default();
+    };
+    let detail = Failure::from(last).detail;
     Err(Failure::new(
         FailureClass::App,
         format!("the database {} does not answer within {} s", database.service, waits.database.as_secs()),

@@ -29,7 +29,9 @@ impl Action for Migrate {
 
     fn run(&self, context: &Context<'_>) -> RunEnd {
         let run = || -> Result<StepOutput, Failure> {
-            if let Some(hook) = &deploy(context)?.blueprint.freehold.hooks.migrate {
+            if is_migrated(context)? {
+                (context.progress)("this release runs already, and has migrated its database");
+            } else if let Some(hook) = &deploy(context)?.blueprint.freehold.hooks.migrate {
                 run_hook(context, "migrate", hook, Stdin::Null, &[])?;
             }
             Ok(StepOutput::Nothing)
@@ -70,6 +72,19 @@ impl Action for Onboard {
         let hooks = context.plan.blueprint().map(|blueprint| &blueprint.freehold.hooks);
         limit(hooks.and_then(|hooks| hooks.onboard.as_ref()))
     }
+}
+
+/// Whether this very release was deployed before, and what it left running was not touched since.
+fn is_migrated(context: &Context<'_>) -> Result<bool, Failure> {
+    let deploy = deploy(context)?;
+    let untouched = context
+        .outputs
+        .iter()
+        .any(|output| matches!(output, StepOutput::Running { untouched: true }));
+    Ok(untouched
+        && context.plan.running_before().is_some_and(|previous| {
+            previous.release == deploy.release && previous.blueprint == deploy.blueprint
+        }))
 }
 
 fn onboard(context: &Context<'_>) -> Result<StepOutput, Failure> {

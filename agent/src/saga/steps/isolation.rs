@@ -1,33 +1,55 @@
 //! Whether a tenant is apart from the others: who shares its networks, whether its database can be
 //! reached from outside, and whether its site answers to other names.
+//!
+//! Only a packet from another bridge proves that the host's firewall stands between two tenants: the
+//! host itself reaches every bridge. So the attempt is made in a container. When another tenant runs
+//! here, that is its database's own, which holds a shell and stays as it is: a container of ours in
+//! its network would break the very isolation, and let this tenant's image into it. Otherwise it is a
+//! container of this tenant's database image on the engine's default bridge, which the engine removes
+//! by itself. On a bridge of our own it would stand behind the same rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
-use freehold_protocol::blueprint::model::DatabaseKind;
 use freehold_protocol::failure::{Failure, FailureClass};
 use freehold_protocol::ids::Domain;
 use serde_json::Value;
 
-use super::{deploy, stack};
-use crate::host::docker::{self, Container};
+use super::{deploy, journal, stack};
+use crate::host::compose;
+use crate::host::docker::Container;
+use crate::host::names::ProjectName;
 use crate::host::probe;
-use crate::runner::{Argv, CommandError, Commands, Limits, Program};
+use crate::journal::tenants::TenantState;
+use crate::runner::{Argv, CommandError, Commands, Limits, Output, Program};
 use crate::saga::context::Context;
 
 /// The label of the short-lived containers that try to reach a database.
 const PROBE_LABEL: &str = "io.freehold.probe=isolation";
 /// Longest time of one attempt, its container included.
 const ATTEMPT: Duration = Duration::from_secs(60);
+/// Most other tenants from whose place an attempt is made until one works.
+const MAX_PLACES: usize = 3;
 /// Name under the tenant's domain that nobody serves.
 const NOBODY: &str = "freehold-isolation-check";
+/// Tries to reach each address at PostgreSQL's port, all at once. Neighbours on a bridge answer within
+/// a millisecond; without a route the refusal comes at once, and a firewall keeps silent. It says
+/// `tried` only in a shell that can open connections, which not every build of bash can.
+const KNOCK: &str = r#"case "$( (exec 3<>/dev/tcp/127.0.0.1/1) 2>&1)" in *"No such file"*) exit 9;; esac
+for address in "$@"; do (exec 3<>"/dev/tcp/$address/5432" && echo "reached $address") 2>/dev/null & done
+for tick in 1 2 3 4; do [ -n "$(jobs -rp)" ] || break; sleep 0.1; done
+kill $(jobs -rp) 2>/dev/null
+echo tried"#;
 
-/// Checks all three.
-pub(super) fn check(context: &Context<'_>, commands: &Commands<'_>) -> Result<(), Failure> {
-    let project = stack::project(context)?;
-    let own = docker::containers(commands, &project)?;
-    networks_are_private(commands, &own)?;
-    database_is_out_of_reach(context, commands, &own)?;
+/// Checks all three. `own` are the tenant's containers.
+pub(super) fn check(
+    context: &Context<'_>,
+    commands: &Commands<'_>,
+    own: &[Container],
+) -> Result<(), Failure> {
+    networks_are_private(context, commands, own)?;
+    database_is_out_of_reach(context, commands, own)?;
     site_keeps_to_its_name(context)
 }
 
@@ -48,92 +70,144 @@ fn networks(container: &Container) -> BTreeMap<String, Value> {
         .unwrap_or_default()
 }
 
-/// No container of anybody else is on a network of the tenant.
-fn networks_are_private(commands: &Commands<'_>, own: &[Container]) -> Result<(), Failure> {
-    let mut shared: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for name in own.iter().flat_map(|container| networks(container).into_keys()) {
-        shared.entry(name).or_default();
+/// No container of anybody else is on a network of the tenant, and its internal one is internal.
+fn networks_are_private(
+    context: &Context<'_>,
+    commands: &Commands<'_>,
+    own: &[Container],
+) -> Result<(), Failure> {
+    let names: BTreeSet<String> =
+        own.iter().flat_map(|container| networks(container).into_keys()).collect();
+    if names.is_empty() {
+        return Ok(());
     }
-    for network in shared.keys() {
-        let argv = Argv::new(Program::Docker)
-            .words(["network", "inspect"])
-            .flag("--format", "{{json .Containers}}")
-            .passed_on([network]);
-        let output = commands.run(&argv, Limits::QUERY).map_err(|error| {
-            error.failure(
-                FailureClass::Host,
-                &format!("the network {network} cannot be looked at"),
-                "see `docker network ls`",
-            )
-        })?;
-        let members: Value = serde_json::from_str(output.stdout.head.trim()).unwrap_or_default();
-        for id in members.as_object().into_iter().flat_map(serde_json::Map::keys) {
+    let argv = Argv::new(Program::Docker).words(["network", "inspect"]).passed_on(&names);
+    let output = commands.run(&argv, Limits::QUERY).map_err(|error| {
+        error.failure(
+            FailureClass::Host,
+            "the tenant's networks cannot be looked at",
+            "see `docker network ls`",
+        )
+    })?;
+    let found = serde_json::from_str(output.stdout.head.trim()).unwrap_or_default();
+    match intruder(&found, &names, own, &stack::project(context)?) {
+        None => Ok(()),
+        Some(what) => Err(leak(what)),
+    }
+}
+
+/// What is wrong with networks as `docker network inspect` shows them.
+fn intruder(
+    found: &Value,
+    names: &BTreeSet<String>,
+    own: &[Container],
+    project: &ProjectName,
+) -> Option<String> {
+    for name in names {
+        let network = found
+            .as_array()
+            .and_then(|networks| networks.iter().find(|network| network["Name"] == **name));
+        let Some(network) = network else {
+            return Some(format!("the network {name} cannot be looked at"));
+        };
+        if *name == format!("{project}_internal") && network["Internal"] != true {
+            return Some(format!("the network {name} is not internal"));
+        }
+        let members = network["Containers"].as_object();
+        for id in members.into_iter().flat_map(serde_json::Map::keys) {
             if !own.iter().any(|container| container.id.as_str() == id) {
-                return Err(leak(format!("the container {id} of somebody else is on {network}")));
+                return Some(format!("the container {id} of somebody else is on {name}"));
             }
         }
     }
-    Ok(())
+    None
 }
 
-/// From a container outside the tenant's networks, the database does not answer. Really tried, with
-/// the database image's own client.
+/// From where another tenant is, the database does not answer.
 fn database_is_out_of_reach(
     context: &Context<'_>,
     commands: &Commands<'_>,
     own: &[Container],
 ) -> Result<(), Failure> {
-    /// What `pg_isready` exits with when there was no answer.
-    const NO_ANSWER: i32 = 2;
     let blueprint = &deploy(context)?.blueprint;
     let Some(database) = &blueprint.freehold.database else { return Ok(()) };
-    let DatabaseKind::Postgres = database.kind;
     let service = database.service.as_str();
     let Some(container) = own.iter().find(|one| one.service == service && !one.one_off) else {
         return Ok(());
     };
+    let addresses: Vec<String> = networks(container)
+        .values()
+        .filter_map(|network| network.get("IPAddress")?.as_str()?.parse::<IpAddr>().ok())
+        .map(|address| address.to_string())
+        .collect();
+    if addresses.is_empty() {
+        return Ok(());
+    }
+    let knock = |argv: Argv| {
+        let argv = argv.passed_on(["-c", KNOCK, "knock"]).passed_on(&addresses);
+        judge(commands.run(&argv, Limits::within(ATTEMPT).kept()))
+    };
+    for place in other_databases(context)? {
+        let argv = Argv::new(Program::Docker).words(["container", "exec"]).passed_on([place]);
+        if knock(argv.word("bash"))? {
+            return Ok(());
+        }
+    }
     let Some(image) = blueprint.services.get(&database.service).map(|service| &service.image)
     else {
         return Ok(());
     };
-    for (network, value) in networks(container) {
-        let address = value.get("IPAddress").and_then(Value::as_str).unwrap_or_default();
-        let Ok(address) = address.parse::<std::net::IpAddr>() else { continue };
-        let argv = Argv::new(Program::Docker)
-            .words(["run", "--rm", "--pull=never", "--network=bridge", "--entrypoint=pg_isready"])
-            .words(["--memory=64m", "--pids-limit=32", "--cap-drop=ALL", "--read-only"])
-            .flag("--label", PROBE_LABEL)
-            .arg(image)
-            .passed_on([
-                format!("--host={address}"),
-                "--port=5432".to_owned(),
-                // Neighbours on a bridge answer within a millisecond.
-                "--timeout=1".to_owned(),
-            ]);
-        match commands.run(&argv, Limits::within(ATTEMPT).kept()) {
-            Err(error) if error.code() == Some(NO_ANSWER) => {}
-            // 0 is an answer, 1 a refusal by the server itself: both mean that it was reached.
-            Ok(_) => return Err(reached(&network)),
-            Err(error) if error.code() == Some(1) => return Err(reached(&network)),
-            Err(error @ CommandError::Cancelled { .. }) => {
-                return Err(error.failure(
-                    FailureClass::Host,
-                    "the isolation check was stopped",
-                    "",
-                ));
-            }
-            // The image has no client, say: then the networks' membership, checked above, and the
-            // comparison of each container's networks are what there is.
-            Err(error) => (context.progress)(&format!(
-                "no attempt to reach the database from outside was possible: {error}"
-            )),
-        }
+    let argv = Argv::new(Program::Docker)
+        .words(["run", "--rm", "--pull=never", "--network=bridge", "--entrypoint=bash"])
+        .words(["--memory=64m", "--pids-limit=32", "--cap-drop=ALL", "--read-only"])
+        .flag("--label", PROBE_LABEL)
+        .arg(image);
+    if !knock(argv)? {
+        // The image has no bash, say: then the networks' membership, checked above, and the
+        // comparison of each container's networks are what there is.
+        (context.progress)("no attempt to reach the database from outside was possible");
     }
     Ok(())
 }
 
-fn reached(network: &str) -> Failure {
-    leak(format!("the database answers to containers outside the tenant, over {network}"))
+/// The containers of other tenants' databases, the latest tenants first.
+fn other_databases(context: &Context<'_>) -> Result<Vec<String>, Failure> {
+    let own = deploy(context)?.tenant;
+    let tenants = context.journal.tenants().map_err(journal)?;
+    let places = tenants
+        .iter()
+        .rev()
+        .filter(|other| other.tenant != own && other.state == TenantState::Deployed);
+    Ok(places
+        .filter_map(|other| {
+            let database = other.blueprint.freehold.database.as_ref()?;
+            let project = other.project.parse().ok()?;
+            Some(compose::container_name(&project, &database.service))
+        })
+        .take(MAX_PLACES)
+        .collect())
+}
+
+/// Whether an attempt was made; an error when it got through.
+fn judge(knocked: Result<Output, CommandError>) -> Result<bool, Failure> {
+    match knocked {
+        Ok(output) => {
+            let said = &output.stdout.head;
+            match said.lines().find_map(|line| line.strip_prefix("reached ")) {
+                Some(address) => Err(leak(format!(
+                    "the database answers to containers outside the tenant, at {address}"
+                ))),
+                None => Ok(said.lines().any(|line| line == "tried")),
+            }
+        }
+        Err(error @ CommandError::Cancelled { .. }) => {
+            Err(error.failure(FailureClass::Host, "the isolation check was stopped", ""))
+        }
+        Err(error) => {
+            tracing::info!(%error, "no attempt from this place was possible");
+            Ok(false)
+        }
+    }
 }
 
 /// A request with another name does not lead to the tenant.
@@ -154,5 +228,49 @@ fn site_keeps_to_its_name(context: &Context<'_>) -> Result<(), Failure> {
         }
         // Any other answer is another site's, or a refusal; no answer is fine as well.
         Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::runner::Text;
+
+    #[test]
+    fn a_stranger_on_a_network_and_an_open_internal_one_are_found() {
+        let names = BTreeSet::from(["a_x_front".to_owned(), "a_x_internal".to_owned()]);
+        let project = "a_x".parse().unwrap();
+        let seen = |found: Value| intruder(&found, &names, &[], &project);
+        let network = |name: &str, internal: bool, containers: Value| json!({ "Name": name, "Internal": internal, "Containers": containers });
+        let front = network("a_x_front", false, json!({}));
+        let inner = network("a_x_internal", true, json!({}));
+        assert_eq!(seen(json!([front, inner])), None);
+        let open = network("a_x_internal", false, json!({}));
+        assert!(seen(json!([front, open])).unwrap().contains("not internal"));
+        let shared = network("a_x_front", false, json!({ "6cbbe4eddbeb": {} }));
+        assert!(seen(json!([shared, inner])).unwrap().contains("6cbbe4eddbeb"));
+        assert!(seen(json!([inner])).unwrap().contains("a_x_front"));
+        assert!(seen(Value::Null).is_some());
+    }
+
+    #[test]
+    fn an_attempt_counts_only_when_it_says_so() {
+        let said = |text: &str| {
+            let stdout = Text { head: text.to_owned(), ..Text::default() };
+            judge(Ok(Output { code: Some(0), stdout, ..Output::default() }))
+        };
+        assert!(said("tried\n").unwrap());
+        assert!(!said("").unwrap());
+        let failure = said("reached 172.18.0.2\ntried\n").unwrap_err();
+        assert!(failure.what.contains("172.18.0.2"), "{failure:?}");
+        let missing = CommandError::NonZero {
+            command: "docker run".to_owned(),
+            output: Box::new(Output { code: Some(127), ..Output::default() }),
+        };
+        assert!(!judge(Err(missing)).unwrap());
+        let cancelled = CommandError::Cancelled { command: String::new(), output: Box::default() };
+        assert!(judge(Err(cancelled)).is_err());
     }
 }

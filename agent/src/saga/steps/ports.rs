@@ -45,16 +45,12 @@ pub(super) fn reserve(
     let wanted = ranges(context)?;
     // From the look to the journal row nobody else may choose.
     let _lock = context.ports_lock()?;
-    let mut taken: BTreeSet<u16> = sockets::listening().map_err(|error| {
-        Failure::new(
-            FailureClass::Host,
-            "the table of listening sockets cannot be read",
-            "check that /proc is mounted and that the executor may read /proc/net/tcp",
-        )
-        .with_detail(error.to_string())
-    })?;
-    taken.extend(docker::allocated_ports(commands)?.keys());
-    let taken = taken.into_iter().filter_map(|port| Port::try_from(port).ok()).collect();
+    // What the tenant holds it keeps, whoever listens on it; only a new port needs to be free.
+    let held = context.journal.tenant_ports(deploy.tenant).map_err(journal)?;
+    let needs_new = wanted.iter().any(|(role, range)| {
+        held.get(role).is_none_or(|port| !range.contains(*port) || avoid.contains(port))
+    });
+    let taken = if needs_new { taken(commands)? } else { BTreeSet::new() };
     let reserved = context
         .journal
         .reserve_ports(context.saga, deploy.tenant, &wanted, &taken, avoid)
@@ -71,6 +67,20 @@ pub(super) fn reserve(
     let list: Vec<_> = reserved.iter().map(|(role, port)| format!("{role} {port}")).collect();
     (context.progress)(&format!("ports: {}", list.join(", ")));
     Ok(())
+}
+
+/// The ports that something on this host listens on, or that the engine has promised.
+fn taken(commands: &Commands<'_>) -> Result<BTreeSet<Port>, Failure> {
+    let mut taken: BTreeSet<u16> = sockets::listening().map_err(|error| {
+        Failure::new(
+            FailureClass::Host,
+            "the table of listening sockets cannot be read",
+            "check that /proc is mounted and that the executor may read /proc/net/tcp",
+        )
+        .with_detail(error.to_string())
+    })?;
+    taken.extend(docker::allocated_ports(commands)?.keys());
+    Ok(taken.into_iter().filter_map(|port| Port::try_from(port).ok()).collect())
 }
 
 /// Where to look for each role's port: the host's own range, else the blueprint's.

@@ -1,5 +1,8 @@
 //! `preflight`: can it work at all? Changes nothing, so that what fails here costs nothing.
 
+use std::collections::BTreeSet;
+
+use freehold_protocol::blueprint::Blueprint;
 use freehold_protocol::blueprint::model::Resources;
 use freehold_protocol::failure::{Failure, FailureClass};
 use freehold_protocol::job::CertificateSource;
@@ -7,8 +10,9 @@ use freehold_protocol::report::HostFacts;
 
 use super::{decided, deploy, ended, journal, stack};
 use crate::host::facts::{self, Need};
-use crate::host::{certificate, docker};
-use crate::runner::Commands;
+use crate::host::names::ProjectName;
+use crate::host::{certificate, compose, docker, nginx};
+use crate::runner::{Commands, Program};
 use crate::saga::Action;
 use crate::saga::context::Context;
 use crate::saga::step::{Before, RunEnd, StepOutput};
@@ -43,17 +47,28 @@ enum Refusal {
 fn check(context: &Context<'_>, commands: &Commands<'_>) -> Result<(), Refusal> {
     let config = context.config();
     let deploy = deploy(context).map_err(Refusal::Decided)?;
-    let facts = facts::collect(commands, &config.nginx, &config.tenants_dir, context.now);
-    let acme = deploy.certificate == CertificateSource::Acme;
-    // certbot matters only to those who use it.
-    let unfit = facts.problems.iter().find(|failure| acme || !failure.what.contains("certbot"));
-    if let Some(failure) = unfit {
+    let (facts, site_config) =
+        facts::without_certbot(commands, &config.nginx, &config.tenants_dir, context.now);
+    if let Some(failure) = facts.problems.first() {
         return Err(Refusal::Tools(failure.clone()));
     }
+    nginx::refuse_name_clash(site_config.as_deref(), &config.nginx, deploy.tenant, &deploy.domain)
+        .map_err(|error| Refusal::Decided(error.into()))?;
     room(context, &facts).map_err(Refusal::Decided)?;
-    if let CertificateSource::Installed { name } = &deploy.certificate {
-        certificate::installed(&config.certificates_dir, name, &deploy.domain, context.now)
-            .map_err(|error| Refusal::Decided(error.into()))?;
+    match &deploy.certificate {
+        CertificateSource::Installed { name } => {
+            certificate::installed(&config.certificates_dir, name, &deploy.domain, context.now)
+                .map_err(|error| Refusal::Decided(error.into()))?;
+        }
+        // That it is there is enough: its version costs more than a second.
+        CertificateSource::Acme if !commands.runner.has(Program::Certbot) => {
+            return Err(Refusal::Tools(Failure::new(
+                FailureClass::Host,
+                "certbot is not installed",
+                "install the package certbot, or deploy with an installed certificate",
+            )));
+        }
+        CertificateSource::Acme => {}
     }
     project_is_ours(context, commands)
 }
@@ -64,18 +79,12 @@ fn room(context: &Context<'_>, facts: &HostFacts) -> Result<(), Failure> {
     let wanted = deploy.blueprint.freehold.resources;
     // What the tenant has already is in the host's numbers.
     let has = context.plan.running_before().map(|before| before.blueprint.freehold.resources);
-    let mut need = more(wanted, has);
-    for open in context.journal.open_plans(Some(context.saga)).map_err(journal)? {
-        if let Some(other) = open.deploy() {
-            let has = open.running_before().map(|before| before.blueprint.freehold.resources);
-            let other = more(other.blueprint.freehold.resources, has);
-            need = Need {
-                memory_mib: need.memory_mib.saturating_add(other.memory_mib),
-                cpu_millis: need.cpu_millis.saturating_add(other.cpu_millis),
-                disk_mib: need.disk_mib.saturating_add(other.disk_mib),
-            };
-        }
-    }
+    let open = context.journal.open_plans(Some(context.saga)).map_err(journal)?;
+    let others = open.iter().filter_map(|open| {
+        let has = open.running_before().map(|before| before.blueprint.freehold.resources);
+        Some(more(open.deploy()?.blueprint.freehold.resources, has))
+    });
+    let need = sum(more(wanted, has), others);
     let mut thresholds = context.config().thresholds;
     // A redeploy that takes no more of something is welcome also on a full host: it may be the cure.
     if context.plan.running_before().is_some() {
@@ -99,21 +108,64 @@ fn more(wanted: Resources, has: Option<Resources>) -> Need {
     }
 }
 
-/// Refuses a project that somebody else runs under our name.
+/// What several deploys take together: none of them may count on what another was promised.
+fn sum(first: Need, others: impl Iterator<Item = Need>) -> Need {
+    others.fold(first, |sum, other| Need {
+        memory_mib: sum.memory_mib.saturating_add(other.memory_mib),
+        cpu_millis: sum.cpu_millis.saturating_add(other.cpu_millis),
+        disk_mib: sum.disk_mib.saturating_add(other.disk_mib),
+    })
+}
+
+/// Refuses a project of which something is somebody else's: a container, a network, or a volume,
+/// whose data compose would take over without a word.
 fn project_is_ours(context: &Context<'_>, commands: &Commands<'_>) -> Result<(), Refusal> {
     let deploy = deploy(context).map_err(Refusal::Decided)?;
     let project = stack::project(context).map_err(Refusal::Decided)?;
-    let containers =
-        docker::containers(commands, &project).map_err(|error| Refusal::Tools(error.into()))?;
-    let ours = deploy.tenant.to_string();
-    match containers.iter().find(|container| container.tenant_mark != ours) {
-        Some(foreign) => Err(Refusal::Decided(Failure::new(
+    let names = names(&deploy.blueprint, &project);
+    let strangers = docker::strangers(commands, &project, deploy.tenant, &names)
+        .map_err(|error| Refusal::Tools(error.into()))?;
+    let Some((kind, name)) = strangers.first() else { return Ok(()) };
+    let all: Vec<_> =
+        strangers.iter().map(|(kind, name)| format!("{} {name}", kind.word())).collect();
+    let kind = kind.word();
+    Err(Refusal::Decided(
+        Failure::new(
             FailureClass::Request,
-            format!("the project {project} belongs to something else: container {}", foreign.name),
+            format!("the project {project} belongs to something else: {kind} {name}"),
             format!(
-                "choose another short name, or remove it with `docker compose --project-name={project} down`"
+                "look at it with `docker {kind} inspect {name}`, and remove it; or choose another short name"
             ),
-        ))),
-        None => Ok(()),
+        )
+        .with_detail(all.join("\n")),
+    ))
+}
+
+/// The names that compose will give to what the blueprint describes.
+fn names(blueprint: &Blueprint, project: &ProjectName) -> BTreeSet<(&'static str, String)> {
+    let containers = blueprint
+        .services
+        .keys()
+        .map(|service| ("container", compose::container_name(project, service)));
+    let networks = ["front", "internal"].map(|network| ("network", format!("{project}_{network}")));
+    let volumes = blueprint.volumes.keys().map(|volume| ("volume", format!("{project}_{volume}")));
+    containers.chain(networks).chain(volumes).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deploys_at_the_same_time_are_counted_together() {
+        let resources =
+            |gb: u32| Resources { memory_mb: gb * 1024, cpu_millis: gb * 500, disk_gb: gb };
+        let need = sum(
+            more(resources(4), None),
+            [more(resources(2), None), more(resources(8), Some(resources(5)))].into_iter(),
+        );
+        assert_eq!(need, Need { memory_mib: 9 * 1024, cpu_millis: 4_500, disk_mib: 9 * 1024 });
+        // One that takes less than it has gives nothing to the others before it is done.
+        assert_eq!(more(resources(1), Some(resources(3))).memory_mib, 0);
     }
 }

@@ -1,9 +1,10 @@
 //! `pull-images`: every image on the host before anything that runs is touched.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use freehold_protocol::failure::Failure;
+use freehold_protocol::failure::{Failure, FailureClass};
+use freehold_protocol::ids::ImageRef;
 
 use super::{deploy, ended};
 use crate::host::docker::{self, ImageOutcome};
@@ -20,7 +21,7 @@ impl Action for PullImages {
     }
 
     fn run(&self, context: &Context<'_>) -> RunEnd {
-        ended(pull(context).map(|()| StepOutput::Nothing))
+        ended(pull(context))
     }
 
     /// Images stay: they change nothing that runs, and the next attempt needs them.
@@ -34,21 +35,36 @@ impl Action for PullImages {
     }
 }
 
-fn pull(context: &Context<'_>) -> Result<(), Failure> {
+fn pull(context: &Context<'_>) -> Result<StepOutput, Failure> {
     let blueprint = &deploy(context)?.blueprint;
-    let mut seen = BTreeSet::new();
-    for service in blueprint.services.values() {
-        if !seen.insert(service.image.to_string()) {
-            continue;
+    let images: BTreeMap<String, &ImageRef> = blueprint
+        .services
+        .values()
+        .map(|service| (service.image.to_string(), &service.image))
+        .collect();
+    let list: Vec<&ImageRef> = images.values().copied().collect();
+    let look = || context.with_commands(&[], |commands| docker::image_ids(commands, &list));
+    let mut ids = look()?;
+    if ids.is_none() {
+        for image in &list {
+            let outcome = context.with_commands(&[], |commands| {
+                docker::ensure_image(commands, image, context.config().waits.pull)
+            })?;
+            (context.progress)(&match outcome {
+                ImageOutcome::WasThere => format!("{image} is here"),
+                ImageOutcome::Pulled => format!("{image} was pulled"),
+            });
         }
-        let image = &service.image;
-        let outcome = context.with_commands(&[], |commands| {
-            docker::ensure_image(commands, image, context.config().waits.pull)
-        })?;
-        (context.progress)(&match outcome {
-            ImageOutcome::WasThere => format!("{image} is here"),
-            ImageOutcome::Pulled => format!("{image} was pulled"),
-        });
+        ids = look()?;
+    } else {
+        (context.progress)("every image is here");
     }
-    Ok(())
+    let ids = ids.ok_or_else(|| {
+        Failure::new(
+            FailureClass::Host,
+            "an image vanished from the host while others were pulled",
+            "see whether something prunes images (`docker system events`), then queue the job again",
+        )
+    })?;
+    Ok(StepOutput::Images { ids: images.into_keys().zip(ids).collect() })
 }

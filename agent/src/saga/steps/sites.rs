@@ -1,13 +1,19 @@
 //! `site-http`, `site-https` and `site-off`: the tenant's site in nginx.
 
+use std::time::Duration;
+
 use freehold_protocol::failure::Failure;
 use freehold_protocol::ids::TenantId;
 
 use super::{bug, deploy, ended, journal};
 use crate::host::nginx::{self, CertificateFiles, Route, Site, Stage};
+use crate::host::probe;
 use crate::saga::Action;
 use crate::saga::context::Context;
 use crate::saga::step::{Before, RunEnd, StepOutput};
+
+/// Longest time of one look at what nginx serves.
+const REQUEST: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(super) struct SiteHttp;
@@ -35,7 +41,14 @@ impl Action for SiteHttps {
     }
 
     fn run(&self, context: &Context<'_>) -> RunEnd {
-        let run = || put(context, Stage::Https(certificate(context)?));
+        let run = || {
+            let stage = Stage::Https(certificate(context)?);
+            if is_served(context, &stage)? {
+                (context.progress)("the site is as it should be, and nginx is left alone");
+                return Ok(StepOutput::Nothing);
+            }
+            put(context, stage)
+        };
         ended(run())
     }
 
@@ -76,6 +89,25 @@ fn tenant(context: &Context<'_>) -> Result<TenantId, Failure> {
 fn look(context: &Context<'_>) -> Result<Before, Failure> {
     let text = nginx::read_site(&context.config().nginx, tenant(context)?)?;
     Ok(Before::Site { text })
+}
+
+/// Whether nginx serves this very site already. It had loaded what the step's look found: whoever
+/// wrote that also had it loaded, or put it back. A certificate may be newer than that.
+fn is_served(context: &Context<'_>, stage: &Stage) -> Result<bool, Failure> {
+    let config = context.config();
+    let site = site(context, stage.clone())?;
+    let Before::Site { text: Some(text) } = context.before else { return Ok(false) };
+    if *text != nginx::render_site(&config.nginx, &site) || !nginx::is_placed(&config.nginx, &site)?
+    {
+        return Ok(false);
+    }
+    let expires = context.outputs.iter().find_map(|output| match output {
+        StepOutput::Certificate { expires, .. } => Some(*expires),
+        _ => None,
+    });
+    let Some(roots) = &config.roots else { return Ok(false) };
+    let shown = probe::certificate_expiry(&site.domain, config.public, roots, context.now, REQUEST);
+    Ok(shown.ok() == expires)
 }
 
 fn put(context: &Context<'_>, stage: Stage) -> Result<StepOutput, Failure> {

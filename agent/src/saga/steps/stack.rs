@@ -1,16 +1,18 @@
 //! What several steps share: the tenant's folder, its files, and what stands in them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use freehold_protocol::blueprint::{Allocation, Marks};
 use freehold_protocol::failure::{Failure, FailureClass};
+use freehold_protocol::ids::Sha256Digest;
 use freehold_protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{bug, deploy, journal};
 use crate::host::compose::{COMPOSE_FILE, ENV_FILE, Stack};
+use crate::host::docker::Container;
 use crate::host::files::{Access, FilesError, Folder};
 use crate::host::names::ProjectName;
 use crate::journal::sagas::SagaId;
@@ -20,8 +22,50 @@ use crate::saga::context::Context;
 pub(super) const SECRETS_FILE: &str = "secrets.json";
 /// Says whose folder it is.
 pub(super) const MARK_FILE: &str = "freehold.json";
+/// From which files which containers were made.
+pub(super) const APPLIED_FILE: &str = "applied.json";
 /// Every file of a tenant's folder.
-pub(super) const FILES: [&str; 4] = [COMPOSE_FILE, ENV_FILE, SECRETS_FILE, MARK_FILE];
+pub(super) const FILES: [&str; 5] = [COMPOSE_FILE, ENV_FILE, SECRETS_FILE, MARK_FILE, APPLIED_FILE];
+
+/// From which files which containers were made. A container never changes its configuration, so one
+/// with this identifier is still what these files say; anything else is compose's to judge.
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Applied {
+    /// Digest of `compose.yaml` and `.env`.
+    files: Sha256Digest,
+    /// The engine's identifiers of the containers.
+    containers: BTreeSet<String>,
+}
+
+impl Applied {
+    /// The files as they are, and the lasting ones of these containers.
+    pub(super) fn now(folder: &Folder, containers: &[Container]) -> Result<Self, Failure> {
+        let mut text = Zeroizing::new(Vec::new());
+        for name in [COMPOSE_FILE, ENV_FILE] {
+            let bytes = Zeroizing::new(folder.read(name)?.unwrap_or_default());
+            text.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+            text.extend_from_slice(&bytes);
+        }
+        let lasting = containers.iter().filter(|container| !container.one_off);
+        Ok(Self {
+            files: Sha256Digest::of(&text),
+            containers: lasting.map(|container| container.id.to_string()).collect(),
+        })
+    }
+
+    /// What was applied last; nothing when that is not known for certain.
+    pub(super) fn read(folder: &Folder) -> Result<Option<Self>, Failure> {
+        let bytes = folder.read(APPLIED_FILE)?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
+    pub(super) fn write(&self, folder: &Folder) -> Result<(), Failure> {
+        let json = serde_json::to_vec(self).map_err(|error| bug(&error.to_string()))?;
+        folder.write(APPLIED_FILE, &json, Access::Private)?;
+        Ok(())
+    }
+}
 
 /// What the host has drawn for a tenant.
 #[derive(Default, Serialize, Deserialize)]

@@ -6,11 +6,12 @@ use std::time::Duration;
 use freehold_protocol::blueprint::expectations;
 use freehold_protocol::failure::{Failure, FailureClass};
 use freehold_protocol::ids::Port;
+use serde_json::Value;
 
-use super::stack::{self, FILES};
+use super::stack::{self, Applied, FILES};
 use super::{bug, deploy, ended, journal, ports};
 use crate::host::compose::{self, ComposeError};
-use crate::host::docker::{self, Volumes};
+use crate::host::docker::{self, Container, Volumes};
 use crate::host::files::Folder;
 use crate::runner::{Argv, Commands, Limits, Program};
 use crate::saga::Action;
@@ -55,9 +56,7 @@ impl Action for Start {
 pub(super) fn look_at_project(context: &Context<'_>) -> Result<Before, Failure> {
     let project = stack::project(context)?;
     context.with_commands(&[], |commands| {
-        let ran = docker::containers(commands, &project)?
-            .iter()
-            .any(|container| container.state == "running");
+        let ran = docker::runs(commands, &project)?;
         let volumes = docker::volumes(commands, &project)?;
         Ok(Before::Project { ran, volumes: volumes.iter().map(ToString::to_string).collect() })
     })
@@ -68,6 +67,10 @@ fn start(context: &Context<'_>, commands: &Commands<'_>) -> Result<StepOutput, F
     let stack = stack::stack(context)?;
     let folder = Folder::open(&stack.directory)?;
     let wait = context.config().waits.start;
+    if runs_already(context, commands, &folder)? {
+        (context.progress)("what is wanted runs already, and is left alone");
+        return Ok(StepOutput::Running { untouched: true });
+    }
     let mut avoid: BTreeSet<Port> = BTreeSet::new();
     for round in 1.. {
         // Also on a second run of the step: the files follow the journal, whose ports may be newer.
@@ -87,38 +90,52 @@ fn start(context: &Context<'_>, commands: &Commands<'_>) -> Result<StepOutput, F
             Err(error) => return Err(error.into()),
         }
     }
-    compare(context, commands, &folder)?;
-    Ok(StepOutput::Nothing)
+    let containers = docker::containers(commands, &stack.project)?;
+    compare(context, &containers, &folder)?;
+    Applied::now(&folder, &containers)?.write(&folder)?;
+    Ok(StepOutput::Running { untouched: false })
+}
+
+/// Whether compose would find nothing to do: the containers are those that were made of the files as
+/// they are to be, from the images as they are now, and serve.
+fn runs_already(
+    context: &Context<'_>,
+    commands: &Commands<'_>,
+    folder: &Folder,
+) -> Result<bool, Failure> {
+    let Some(applied) = Applied::read(folder)? else { return Ok(false) };
+    stack::write_files(context, folder)?;
+    let containers = docker::containers(commands, &stack::project(context)?)?;
+    if applied != Applied::now(folder, &containers)? {
+        return Ok(false);
+    }
+    let images = context.outputs.iter().find_map(|output| match output {
+        StepOutput::Images { ids } => Some(ids),
+        _ => None,
+    });
+    let is_of_image = |container: &Container| {
+        images.and_then(|ids| ids.get(&container.image)).map(String::as_str)
+            == container.inspect.get("Image").and_then(Value::as_str)
+    };
+    Ok(containers.iter().filter(|one| !one.one_off).all(|one| one.is_well() && is_of_image(one))
+        && compare(context, &containers, folder).is_ok())
 }
 
 /// Compares what runs with what was asked for: an engine that ignored a limit is found here.
 pub(super) fn compare(
     context: &Context<'_>,
-    commands: &Commands<'_>,
+    containers: &[Container],
     folder: &Folder,
 ) -> Result<(), Failure> {
     let deploy = deploy(context)?;
     let allocation = stack::allocation(context, folder)?;
     let expected =
         expectations(&deploy.blueprint, &allocation).map_err(|error| bug(&error.to_string()))?;
-    let containers = docker::containers(commands, &stack::project(context)?)?;
-    let mut wrong = Vec::new();
-    for expectation in &expected {
-        let service = expectation.service.as_str();
-        match containers.iter().find(|one| one.service == service && !one.one_off) {
-            Some(container) => {
-                let found = expectation.differences(&container.inspect);
-                wrong.extend(found.iter().map(ToString::to_string));
-            }
-            None => wrong.push(format!("the service {service} has no container")),
-        }
-    }
-    if wrong.is_empty() {
-        return Ok(());
-    }
+    let wrong = docker::compare(containers, &expected);
+    let Some(first) = wrong.first() else { return Ok(()) };
     Err(Failure::new(
         FailureClass::Host,
-        format!("what runs is not what was asked for: {}", wrong[0]),
+        format!("what runs is not what was asked for: {first}"),
         "update Docker and the compose plugin; see which versions are known to work with `freehold-agent doctor`",
     )
     .with_detail(wrong.join("\n")))

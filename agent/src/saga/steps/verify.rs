@@ -10,8 +10,9 @@ use freehold_protocol::report::{Deployed, EndpointHealth, HealthStatus, JobResul
 use freehold_protocol::time::Timestamp;
 
 use super::{bug, deploy, ended, isolation, journal, stack};
+use crate::host::docker::{self, Container};
 use crate::host::files::Folder;
-use crate::host::{docker, probe};
+use crate::host::probe;
 use crate::journal::ports::TenantPorts;
 use crate::runner::Commands;
 use crate::saga::Action;
@@ -49,9 +50,9 @@ fn verify(context: &Context<'_>, commands: &Commands<'_>) -> Result<StepOutput, 
         blueprint: &deploy.blueprint,
         ports: &ports,
     };
-    let health = until_healthy(context, commands, &subject)?;
-    super::start::compare(context, commands, &Folder::open(&context.tenant_dir())?)?;
-    isolation::check(context, commands)?;
+    let (health, containers) = until_healthy(context, commands, &subject)?;
+    super::start::compare(context, &containers, &Folder::open(&context.tenant_dir())?)?;
+    isolation::check(context, commands, &containers)?;
     let sealed_password = context.outputs.iter().find_map(|output| match output {
         StepOutput::Onboarded { sealed_password } => sealed_password.clone(),
         _ => None,
@@ -85,21 +86,18 @@ fn until_healthy(
     context: &Context<'_>,
     commands: &Commands<'_>,
     subject: &Subject<'_>,
-) -> Result<TenantHealth, Failure> {
-    let waits = context.config().waits;
-    let looks = (waits.answer.as_millis() / waits.pause.as_millis().max(1)).clamp(1, 600);
-    let mut last = Vec::new();
-    for _ in 0..looks {
-        let health = look(context, commands, subject)?;
+) -> Result<(TenantHealth, Vec<Container>), Failure> {
+    let mut looks = context.looks(context.config().waits.answer);
+    let last = loop {
+        let (health, containers) = look_closely(context, commands, subject)?;
         if health.status == HealthStatus::Healthy {
-            return Ok(health);
+            return Ok((health, containers));
         }
         (context.progress)(health.problems.first().map_or("not healthy yet", String::as_str));
-        last = health.problems;
-        if !context.pause() {
-            break;
+        if !looks.again(context) {
+            break health.problems;
         }
-    }
+    };
     Err(Failure::new(
         FailureClass::App,
         format!(
@@ -125,6 +123,15 @@ pub(super) fn look(
     commands: &Commands<'_>,
     subject: &Subject<'_>,
 ) -> Result<TenantHealth, Failure> {
+    look_closely(context, commands, subject).map(|(health, _)| health)
+}
+
+/// As [`look`], with the containers.
+fn look_closely(
+    context: &Context<'_>,
+    commands: &Commands<'_>,
+    subject: &Subject<'_>,
+) -> Result<(TenantHealth, Vec<Container>), Failure> {
     let project = stack::project(context)?;
     let containers = docker::containers(commands, &project)?;
     let lasting: Vec<_> = containers.iter().filter(|container| !container.one_off).collect();
@@ -159,7 +166,7 @@ pub(super) fn look(
         (false, _) if lasting.is_empty() => HealthStatus::Absent,
         (false, _) => HealthStatus::Unhealthy,
     };
-    Ok(TenantHealth {
+    let health = TenantHealth {
         tenant: subject.tenant,
         at: context.now,
         status,
@@ -168,7 +175,8 @@ pub(super) fn look(
         public,
         certificate_expires: expires,
         problems,
-    })
+    };
+    Ok((health, containers))
 }
 
 fn ask_backend(subject: &Subject<'_>) -> Result<EndpointHealth, Failure> {
