@@ -171,7 +171,7 @@ fn a_certificate_is_issued_kept_renewed_and_deleted() {
     with_commands(|commands| {
         let lock = mutex.lock(&CancelToken::new()).unwrap();
         assert!(version(commands).unwrap().starts_with(|c: char| c.is_ascii_digit()));
-        assert_eq!(find(settings, &Request { tenant, domain: &domain, now: now() }).unwrap(), None);
+        assert_eq!(find(settings, tenant, &domain, now()).unwrap(), None);
 
         let issued =
             ensure(commands, &lock, settings, &Request { tenant, domain: &domain, now: now() })
