@@ -11,7 +11,8 @@ use crate::{
     db::{self, Db},
     error::AppError,
     instance::{InstanceLock, LockError},
-    keys::{KeyError, KeyRing, KnownKeys},
+    keys::{KeyError, KeyRing},
+    licensing::Desk,
     nonces::NonceCache,
     waiting_room::WaitingRoom,
 };
@@ -25,6 +26,8 @@ pub struct Portal {
     pub db: Db,
     /// Its keys.
     pub keys: KeyRing,
+    /// Where tenants' apps ask about licenses.
+    pub licensing: Arc<Desk>,
     /// Where polls wait.
     pub waiting_room: Arc<WaitingRoom>,
     /// Nonces of signed requests.
@@ -73,11 +76,10 @@ impl Portal {
         let keys = KeyRing::open(&config.keys_dir(), credentials.as_deref(), &known, db.now())
             .map_err(OpenError::Keys)?;
         let current = keys.current();
-        let noted = KnownKeys {
-            portal: Some(current.portal()),
-            master: Some(current.master().id()),
-            trust_version: current.trust_version(),
-        };
+        let noted = current.known();
+        let licensing = Arc::new(Desk::open(&db, current.master()).map_err(OpenError::Prepare)?);
+        let desk = Arc::clone(&licensing);
+        db.on_licensing(move |db| desk.look(db));
         let owner = db
             .write(move |tx| {
                 if noted != known {
@@ -90,6 +92,6 @@ impl Portal {
         let room = Arc::clone(&waiting_room);
         db.on_wake(move |agent| room.wake(agent));
         let nonces = NonceCache::default();
-        Ok((Self { config, db, keys, waiting_room, nonces, _lock: lock }, owner))
+        Ok((Self { config, db, keys, licensing, waiting_room, nonces, _lock: lock }, owner))
     }
 }

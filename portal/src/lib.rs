@@ -16,6 +16,7 @@ pub mod exit;
 pub mod http;
 pub mod instance;
 pub mod keys;
+pub mod licensing;
 pub mod metrics;
 pub mod nonces;
 pub mod serve;

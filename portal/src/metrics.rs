@@ -120,6 +120,13 @@ pub fn page(portal: &Portal, stats: &ServerStats) -> Result<String, AppError> {
         "Requests that ended in a defect of the portal.",
         stats.panics_total(),
     );
+    page.family("license_checks_total", "counter", "Questions about licenses answered, by code.");
+    for (code, count) in portal.licensing.answered() {
+        page.value("license_checks_total", &format!("{{code=\"{code}\"}}"), count);
+    }
+    let (licenses, keys) = portal.licensing.snapshot().size();
+    page.one("licenses", "gauge", "Licenses that validation knows.", licenses);
+    page.one("tenant_keys", "gauge", "API keys of tenants that validation knows.", keys);
     page.one(
         "database_writable",
         "gauge",

@@ -29,6 +29,7 @@ use crate::{
         handler::PortalHandler,
         server::{BindError, ReloadableCert, Server, ShutdownHandle},
     },
+    licensing::Desk,
 };
 
 /// How often leases, expiries and stale jobs are looked at.
@@ -223,9 +224,12 @@ fn start_housekeeping(
             if portal.db.fatal().is_some() {
                 shutdown.shutdown();
             }
+            // What changed by another way than through this process is seen well within a second.
+            portal.licensing.look(&portal.db);
             if reaped.elapsed() >= REAP_EVERY {
                 reaped = Instant::now();
-                if let Err(error) = app::reap::run(&portal) {
+                let done = app::reap::run(&portal).and_then(|()| Desk::upkeep(&portal));
+                if let Err(error) = done {
                     tracing::error!(
                         error = error::chain(&error),
                         "housekeeping failed; it is tried again"

@@ -7,12 +7,13 @@ use freehold_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-/// `POST /keys/rotate`.
+/// `POST /keys/rotate` and `POST /keys/rotate-lease`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RotateKeys {
-    /// Whether the old key may be in other hands: agents then refuse it at once, and every job
-    /// that was not yet accepted is signed anew.
+    /// Whether the old key may be in other hands. Agents then refuse it at once, and every job
+    /// that was not yet accepted is signed anew; lease keys are then all drawn anew and none of
+    /// the old ones is published any more.
     pub compromised: bool,
 }
 
@@ -38,6 +39,9 @@ pub struct KeysView {
     pub job_keys: Vec<Sha256Digest>,
     /// Fingerprint of the key that agents seal to.
     pub seal_key: Sha256Digest,
+    /// Fingerprints of the keys that leases are verified with; the first one signs.
+    #[serde(default)]
+    pub lease_keys: Vec<Sha256Digest>,
     /// The trust document itself, signed.
     pub trust: Envelope,
 }

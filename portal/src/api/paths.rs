@@ -23,6 +23,8 @@ pub const TOKENS: &str = "/api/v1/tokens";
 pub const KEYS: &str = "/api/v1/keys";
 /// `POST` a [`super::keys::RotateKeys`]: [`super::keys::KeysView`].
 pub const KEYS_ROTATE: &str = "/api/v1/keys/rotate";
+/// `POST` a [`super::keys::RotateKeys`]: [`super::keys::KeysView`].
+pub const KEYS_ROTATE_LEASE: &str = "/api/v1/keys/rotate-lease";
 /// `GET` a page of [`super::audit::AuditRow`].
 pub const AUDIT: &str = "/api/v1/audit";
 

@@ -1,4 +1,4 @@
-//! Rotation of the portal's job key, as an admin wants it.
+//! Rotation of the portal's job key and of its lease keys, as an admin wants it.
 
 use std::sync::Arc;
 
@@ -64,6 +64,55 @@ impl RotateKey {
                         "trustVersion": noted.trust_version(),
                         "epoch": noted.epoch(),
                         "jobKey": noted.job().public().fingerprint(),
+                    }),
+                },
+            )
+        })?;
+        Ok(keys)
+    }
+}
+
+/// An admin wants new lease keys.
+#[derive(Debug)]
+pub struct RotateLeaseKeys {
+    /// Why.
+    pub rotation: Rotation,
+    /// Who asks.
+    pub actor: String,
+}
+
+impl RotateLeaseKeys {
+    /// Rotates them. Agents see nothing of it. As with the job key, the file is the truth.
+    ///
+    /// # Errors
+    /// `key_is_credential` (409); else when a file or the database fails.
+    pub fn apply(self, db: &Db, ring: &KeyRing) -> Result<Arc<PortalKeys>, AppError> {
+        let keys = ring.rotate_lease(self.rotation).map_err(|error| match error {
+            KeyError::Credential { .. } => {
+                AppError::conflict("key_is_credential", "lease.pem is a credential of systemd")
+                    .advice("make the new one where the unit takes it from, and restart the portal")
+            }
+            other => other.into(),
+        })?;
+        tracing::warn!(
+            rotation = self.rotation.as_str(),
+            key = keys.lease().current_id(),
+            actor = self.actor,
+            "rotated the lease keys"
+        );
+        let (noted, actor, rotation) = (Arc::clone(&keys), self.actor, self.rotation);
+        db.write(move |tx| {
+            meta::note_keys(tx, &noted.known())?;
+            audit::append(
+                tx,
+                &Entry {
+                    actor: &actor,
+                    action: "key.rotate_lease",
+                    object_kind: "portal",
+                    object_id: &noted.portal().to_string(),
+                    detail: json!({
+                        "rotation": rotation.as_str(),
+                        "leaseKey": noted.lease().current_id(),
                     }),
                 },
             )

@@ -8,6 +8,7 @@ use crate::{error::AppError, keys::KnownKeys};
 const PORTAL: &str = "portal_id";
 const MASTER: &str = "master_key_id";
 const TRUST_VERSION: &str = "trust_version";
+const LEASE: &str = "lease_key_id";
 
 fn get(read: &Read<'_>, name: &str) -> Result<Option<String>, AppError> {
     Ok(read
@@ -37,7 +38,8 @@ pub fn known_keys(read: &Read<'_>) -> Result<KnownKeys, AppError> {
         get(read, PORTAL)?.map(|text| text.parse().map_err(|_| wrong("portal id"))).transpose()?;
     let trust_version = get(read, TRUST_VERSION)?
         .map_or(Ok(0), |text| text.parse().map_err(|_| wrong("trust version")))?;
-    Ok(KnownKeys { portal, master: get(read, MASTER)?, trust_version })
+    let (master, lease) = (get(read, MASTER)?, get(read, LEASE)?);
+    Ok(KnownKeys { portal, master, trust_version, lease })
 }
 
 /// Notes the keys that the database is used with from now on.
@@ -50,6 +52,9 @@ pub fn note_keys(tx: &Tx<'_>, keys: &KnownKeys) -> Result<(), AppError> {
     }
     if let Some(master) = &keys.master {
         put(tx, MASTER, master)?;
+    }
+    if let Some(lease) = &keys.lease {
+        put(tx, LEASE, lease)?;
     }
     put(tx, TRUST_VERSION, &keys.trust_version.to_string())
 }

@@ -81,3 +81,43 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_of_every_older_version_is_brought_up_with_what_it_holds() {
+        for from in 1..MIGRATIONS.len() {
+            let mut old = Connection::open_in_memory().unwrap();
+            old.execute_batch("PRAGMA foreign_keys = ON").unwrap();
+            for (number, (_, script)) in (1u32..).zip(&MIGRATIONS[..from]) {
+                old.execute_batch(script).unwrap();
+                old.pragma_update(None, "user_version", number).unwrap();
+                old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+            }
+            old.execute_batch(
+                "INSERT INTO hosts (id, name, state, created_at, updated_at) VALUES ('h', 'vps-1', 'new', 1, 1);
+                 INSERT INTO blueprints (name, created_by, created_at) VALUES ('shop', 'x', 1);
+                 INSERT INTO tenants (id, slug, name, domain, host_id, blueprint, release_wanted, status, certificate,
+                     created_by, created_at, updated_at)
+                 VALUES ('t', 'acme', 'Acme', 'acme.example.com', 'h', 'shop', 1, 'active', '{}', 'x', 1, 1);",
+            )
+            .unwrap();
+            migrate(&mut old).unwrap();
+            assert_eq!(version(&old).unwrap(), SCHEMA_VERSION);
+            let license: Option<String> = old
+                .query_row("SELECT license_id FROM tenants WHERE slug = 'acme'", [], |row| {
+                    row.get(0)
+                })
+                .unwrap();
+            assert_eq!(license, None, "from {from}");
+            let sound: String =
+                old.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+            assert_eq!(sound, "ok");
+            assert!(!old.prepare("PRAGMA foreign_key_check").unwrap().exists([]).unwrap());
+            // A second start finds nothing to do.
+            migrate(&mut old).unwrap();
+        }
+    }
+}

@@ -18,6 +18,9 @@ const GROUP: usize = 5;
 /// The largest prime below 1024, which is what two characters hold. Prime, so that one wrong
 /// character and two swapped neighbours always change the checksum.
 const MODULUS: u32 = 1021;
+/// What each byte counts for; [`NOTHING`] for one that no key has.
+const VALUES: [u8; 256] = values();
+const NOTHING: u8 = 255;
 /// Longest text that is looked at: a key with its hyphens, and some spaces around it.
 pub const MAX_TEXT_BYTES: usize = 64;
 
@@ -58,11 +61,9 @@ impl LicenseKey {
         let mut key = [0; KEY_CHARS];
         let mut places = key.iter_mut();
         for byte in rest.iter().filter(|byte| **byte != b'-') {
-            *places.next().ok_or(Malformed)? = match byte.to_ascii_uppercase() {
-                b'O' => b'0',
-                b'I' | b'L' => b'1',
-                other if ALPHABET.contains(&other) => other,
-                _ => return Err(Malformed),
+            *places.next().ok_or(Malformed)? = match VALUES[usize::from(*byte)] {
+                NOTHING => return Err(Malformed),
+                value => ALPHABET[usize::from(value)],
             };
         }
         if places.next().is_some() || !bool::from(checksum(&key).ct_eq(&key[RANDOM_CHARS..])) {
@@ -102,14 +103,26 @@ impl fmt::Debug for LicenseKey {
     }
 }
 
-fn value(byte: u8) -> u32 {
-    let place = ALPHABET.iter().position(|known| *known == byte).unwrap_or_default();
-    u32::try_from(place).unwrap_or_default()
+const fn values() -> [u8; 256] {
+    let mut values = [NOTHING; 256];
+    let mut n = 0;
+    while n < 32 {
+        values[ALPHABET[n as usize] as usize] = n;
+        values[ALPHABET[n as usize].to_ascii_lowercase() as usize] = n;
+        n += 1;
+    }
+    values[b'O' as usize] = 0;
+    values[b'o' as usize] = 0;
+    values[b'I' as usize] = 1;
+    values[b'i' as usize] = 1;
+    values[b'L' as usize] = 1;
+    values[b'l' as usize] = 1;
+    values
 }
 
 fn checksum(key: &[u8; KEY_CHARS]) -> [u8; 2] {
-    let sum = key[..RANDOM_CHARS].iter().fold(0, |sum, byte| (sum * 32 + value(*byte)) % MODULUS)
-        as usize;
+    let add = |sum: u32, byte: &u8| (sum * 32 + u32::from(VALUES[usize::from(*byte)])) % MODULUS;
+    let sum = key[..RANDOM_CHARS].iter().fold(0, add) as usize;
     [ALPHABET[sum / 32], ALPHABET[sum % 32]]
 }
 

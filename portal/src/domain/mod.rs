@@ -7,6 +7,7 @@ pub mod license;
 pub mod license_key;
 pub mod presence;
 pub mod tenant;
+pub mod validation;
 
 /// Defines an enum whose members have one spelling in database, wire and pages.
 macro_rules! spelled {

@@ -10,6 +10,7 @@ use super::{
     agent_api, auth, respond, route,
     route::{AdminRoute, Route},
     server::{Handler, Head, Request, Response, ServerStats},
+    tenant_api,
     throttle::Throttle,
 };
 use crate::{
@@ -29,13 +30,19 @@ pub struct PortalHandler {
     portal: Arc<Portal>,
     stats: Arc<ServerStats>,
     throttle: Throttle,
+    tenant_limits: tenant_api::Limits,
 }
 
 impl PortalHandler {
     /// For this portal; `stats` are those of the server that will call it.
     #[must_use]
     pub fn new(portal: Arc<Portal>, stats: Arc<ServerStats>) -> Self {
-        Self { portal, stats, throttle: Throttle::default() }
+        Self {
+            portal,
+            stats,
+            throttle: Throttle::default(),
+            tenant_limits: tenant_api::Limits::default(),
+        }
     }
 
     fn answer(&self, route: Route, request: &Request) -> Result<Response, AppError> {
@@ -58,6 +65,9 @@ impl PortalHandler {
                     .with_body(page.into_bytes()))
             }
             Route::Agent(route) => agent_api::handle(&self.portal, &route, request),
+            Route::Tenant(route) => {
+                tenant_api::handle(&self.portal, &self.tenant_limits, route, request)
+            }
             Route::Admin(AdminRoute::Version) => {
                 admin::version().map(respond::Answer::into_response)
             }
@@ -103,6 +113,7 @@ impl Handler for PortalHandler {
         match route::parse(head.method(), head.path()) {
             Ok(Route::Agent(_)) => MAX_AGENT_BODY_BYTES,
             Ok(Route::Admin(_)) => MAX_ADMIN_BODY_BYTES,
+            Ok(Route::Tenant(_)) => tenant_api::MAX_TENANT_BODY_BYTES,
             Ok(Route::Healthz | Route::Readyz | Route::Metrics) | Err(_) => MAX_STRAY_BODY_BYTES,
         }
     }

@@ -2,7 +2,7 @@
 //! name of what is wrong.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::server::{Head, Request};
 use crate::{
@@ -16,6 +16,14 @@ use crate::{
 /// 415 for another media type, 400 with the position for what is not JSON, 422 with the field for
 /// JSON of another shape.
 pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, AppError> {
+    in_place(request)
+}
+
+/// Reads a JSON body whose texts stay where they are.
+///
+/// # Errors
+/// As [`body`].
+pub fn in_place<'r, T: Deserialize<'r>>(request: &'r Request) -> Result<T, AppError> {
     if request.body.is_empty() {
         return Err(AppError::new(Kind::BadRequest, "body_missing", "the request has no body")
             .advice("send a JSON object; docs/api.md shows its fields"));

@@ -44,6 +44,7 @@ pub enum LicensingRoute {
     CreateTenantKey(TenantSlug),
     RotateTenantKey(TenantSlug, TenantKeyId),
     RevokeTenantKey(TenantSlug, TenantKeyId),
+    RotateLeaseKeys,
 }
 
 impl LicensingRoute {
@@ -77,7 +78,8 @@ impl LicensingRoute {
             | Self::ArchivePlan(_)
             | Self::UnarchivePlan(_)
             | Self::RevokeLicense(_)
-            | Self::RevealLicenseKey(_) => Permission::Own,
+            | Self::RevealLicenseKey(_)
+            | Self::RotateLeaseKeys => Permission::Own,
         }
     }
 }
@@ -117,6 +119,7 @@ pub(super) fn at(segments: &[&str]) -> Result<Vec<(Method, LicensingRoute)>, Rou
         ["licenses", id, "renew"] => vec![(Post, R::RenewLicense(part(id)?))],
         ["licenses", id, "revoke"] => vec![(Post, R::RevokeLicense(part(id)?))],
         ["licenses", id, "reveal"] => vec![(Post, R::RevealLicenseKey(part(id)?))],
+        ["keys", "rotate-lease"] => vec![(Post, R::RotateLeaseKeys)],
         ["tenants", slug, "keys"] => {
             let slug: TenantSlug = part(slug)?;
             vec![(Get, R::ListTenantKeys(slug.clone())), (Post, R::CreateTenantKey(slug))]

@@ -10,4 +10,5 @@ pub mod licensing_route;
 pub mod respond;
 pub mod route;
 pub mod server;
+pub mod tenant_api;
 pub mod throttle;

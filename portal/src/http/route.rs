@@ -10,6 +10,7 @@ use freehold_protocol::ids::{BlueprintName, HostName, JobId, ParseIdError, Tenan
 use super::{
     licensing_route::{self, LicensingRoute},
     server::Method,
+    tenant_api::TenantRoute,
 };
 use crate::app::role::Permission;
 
@@ -26,6 +27,8 @@ pub enum Route {
     Agent(AgentRoute),
     /// Something of the admin API.
     Admin(AdminRoute),
+    /// Something that tenants' apps call.
+    Tenant(TenantRoute),
 }
 
 /// The agent API (docs/agent-protocol.md). It authenticates by signatures, not by tokens.
@@ -190,6 +193,11 @@ fn at(segments: &[&str]) -> Result<Vec<(Method, Route)>, RouteError> {
         ["readyz"] => Ok(vec![(Method::Get, Route::Readyz)]),
         ["metrics"] => Ok(vec![(Method::Get, Route::Metrics)]),
         ["api", "v1", "trust"] => Ok(vec![(Method::Get, Route::Agent(AgentRoute::Trust))]),
+        // Where existing apps call it, and where the rest of the API is.
+        ["api", "licenses", "validate"] | ["api", "v1", "licenses", "validate"] => {
+            Ok(vec![(Method::Post, Route::Tenant(TenantRoute::Validate))])
+        }
+        [".well-known", "jwks.json"] => Ok(vec![(Method::Get, Route::Tenant(TenantRoute::KeySet))]),
         ["api", "v1", "agent", rest @ ..] => {
             agent(rest).map(|route| vec![(Method::Post, Route::Agent(route))])
         }

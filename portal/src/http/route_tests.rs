@@ -57,6 +57,7 @@ fn table() -> Vec<(Method, String, Permission)> {
         (Delete, paths::token(JOB), Own),
         (Get, text(paths::KEYS), Read),
         (Post, text(paths::KEYS_ROTATE), Own),
+        (Post, text(paths::KEYS_ROTATE_LEASE), Own),
         (Get, text(paths::AUDIT), Own),
         (Get, text(paths::PLANS), Read),
         (Post, text(paths::PLANS), Own),
@@ -114,7 +115,7 @@ fn every_role_may_do_exactly_what_the_table_says() {
 }
 
 #[test]
-fn agent_routes() {
+fn routes_of_agents_and_apps() {
     let id: JobId = JOB.parse().unwrap();
     let cases = [
         (Method::Get, "/api/v1/trust".to_owned(), AgentRoute::Trust),
@@ -127,6 +128,11 @@ fn agent_routes() {
     for (method, path, route) in cases {
         assert_eq!(parse(method, &path), Ok(Route::Agent(route)), "{path}");
     }
+    for path in ["/api/licenses/validate", "/api/v1/licenses/validate"] {
+        assert_eq!(parse(Method::Post, path), Ok(Route::Tenant(TenantRoute::Validate)), "{path}");
+    }
+    let keys = parse(Method::Get, "/.well-known/jwks.json");
+    assert_eq!(keys, Ok(Route::Tenant(TenantRoute::KeySet)));
     assert_eq!(parse(Method::Get, "/healthz"), Ok(Route::Healthz));
     assert_eq!(parse(Method::Head, "/readyz"), Ok(Route::Readyz));
 }

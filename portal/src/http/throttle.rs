@@ -1,7 +1,8 @@
-//! A bucket of failed logins per address.
+//! Buckets of failures: per address for logins, per address and per key for what apps send.
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     net::{IpAddr, Ipv6Addr},
     sync::Mutex,
 };
@@ -13,19 +14,64 @@ use crate::{
     error::{AppError, Kind},
 };
 
-/// Failures that an address may make at once.
+/// Failures that an address may make at once when it logs in.
 const BURST: i64 = 10;
 /// Time after which one of them is forgotten, in milliseconds: ten a minute.
 const REFILL_MILLIS: i64 = 6_000;
-/// Addresses that are remembered; the least guilty are forgotten first.
-const MAX_ADDRESSES: usize = 10_000;
+/// Keys that are remembered; the least guilty are forgotten first.
+const MAX_KEYS: usize = 10_000;
 
-/// Counts failed authentications. It stops guessing and, since a refused address costs no database
-/// query, floods of bad tokens; it never locks a token out.
-#[derive(Debug, Default)]
-pub struct Throttle {
-    /// The moment at which each address will be innocent again (generic cell rate algorithm).
-    innocent_at: Mutex<HashMap<IpAddr, Timestamp>>,
+/// Counts failures per key (generic cell rate algorithm).
+#[derive(Debug)]
+pub struct Failures<K> {
+    burst: i64,
+    refill_millis: i64,
+    /// The moment at which each key will be innocent again.
+    innocent_at: Mutex<HashMap<K, Timestamp>>,
+}
+
+impl<K: Hash + Eq> Failures<K> {
+    /// Allows `burst` failures at once, one of which is forgotten each `refill_millis`.
+    #[must_use]
+    pub fn new(burst: i64, refill_millis: i64) -> Self {
+        Self { burst, refill_millis, innocent_at: Mutex::default() }
+    }
+
+    /// The seconds to wait for a key that has failed too often.
+    #[must_use]
+    pub fn over(&self, key: &K, now: Timestamp) -> Option<u32> {
+        let innocent_at = lock(&self.innocent_at).get(key).copied()?;
+        let over = innocent_at.millis_since(now) - (self.burst - 1) * self.refill_millis;
+        (over > 0).then(|| u32::try_from(over / 1000 + 1).unwrap_or(60))
+    }
+
+    /// Notes a failure.
+    pub fn failed(&self, key: K, now: Timestamp) {
+        let mut innocent_at = lock(&self.innocent_at);
+        if innocent_at.len() >= MAX_KEYS {
+            innocent_at.retain(|_, at| *at > now);
+            if innocent_at.len() >= MAX_KEYS {
+                let half = now.plus_millis(self.burst * self.refill_millis / 2);
+                innocent_at.retain(|_, at| *at > half);
+            }
+            if innocent_at.len() >= MAX_KEYS {
+                innocent_at.clear();
+            }
+        }
+        let at = innocent_at.entry(key).or_insert(now);
+        *at = (*at).max(now).plus_millis(self.refill_millis);
+    }
+}
+
+/// Counts failed logins per address. It stops guessing and, since a refused address costs no
+/// database query, floods of bad tokens; it never locks a token out.
+#[derive(Debug)]
+pub struct Throttle(Failures<IpAddr>);
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self(Failures::new(BURST, REFILL_MILLIS))
+    }
 }
 
 impl Throttle {
@@ -34,16 +80,9 @@ impl Throttle {
     /// # Errors
     /// 429 with the seconds to wait.
     pub fn check(&self, peer: IpAddr, now: Timestamp) -> Result<(), AppError> {
-        let Some(innocent_at) = lock(&self.innocent_at).get(&network(peer)).copied() else {
-            return Ok(());
-        };
-        let over = innocent_at.millis_since(now) - (BURST - 1) * REFILL_MILLIS;
-        if over <= 0 {
-            return Ok(());
-        }
-        let secs = u32::try_from(over / 1000 + 1).unwrap_or(60);
+        let Some(retry_after_secs) = self.0.over(&network(peer), now) else { return Ok(()) };
         Err(AppError::new(
-            Kind::TooMany { retry_after_secs: secs },
+            Kind::TooMany { retry_after_secs },
             "too_many_failures",
             "too many requests from your address had no valid token",
         )
@@ -52,24 +91,13 @@ impl Throttle {
 
     /// Notes a failure.
     pub fn failed(&self, peer: IpAddr, now: Timestamp) {
-        let mut innocent_at = lock(&self.innocent_at);
-        if innocent_at.len() >= MAX_ADDRESSES {
-            innocent_at.retain(|_, at| *at > now);
-            if innocent_at.len() >= MAX_ADDRESSES {
-                let half = now.plus_millis(BURST * REFILL_MILLIS / 2);
-                innocent_at.retain(|_, at| *at > half);
-            }
-            if innocent_at.len() >= MAX_ADDRESSES {
-                innocent_at.clear();
-            }
-        }
-        let at = innocent_at.entry(network(peer)).or_insert(now);
-        *at = (*at).max(now).plus_millis(REFILL_MILLIS);
+        self.0.failed(network(peer), now);
     }
 }
 
 /// One IPv6 client has a whole /64.
-fn network(peer: IpAddr) -> IpAddr {
+#[must_use]
+pub fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(v6) => {
             let s = v6.segments();

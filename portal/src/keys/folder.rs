@@ -75,6 +75,11 @@ impl Folder {
         self.locate(name).0
     }
 
+    /// Whether a file is one of systemd's credentials, which we cannot replace.
+    pub(super) fn is_credential(&self, name: &str) -> bool {
+        self.locate(name).1
+    }
+
     /// Reads a file; `None` when it is not there. Refuses one that others may read.
     pub(super) fn read(&self, name: &str) -> Result<Option<Zeroizing<String>>, KeyError> {
         let (path, is_credential) = self.locate(name);

@@ -8,6 +8,7 @@
 //! | `job-FINGERPRINT.pem` | signs jobs, poll answers and receipts |
 //! | `seal.key` | opens what agents seal for the portal |
 //! | `master.key` | its subkeys encrypt secrets in the database |
+//! | `lease.pem` | signs leases, which tenants' apps verify and agents refuse |
 //! | `trust/N.json` | the trust documents, from 1 without gaps |
 //!
 //! Every instant of a creation or rotation is safe: keys are written first, the trust document that
@@ -15,6 +16,7 @@
 
 mod at_rest;
 mod folder;
+mod lease;
 pub mod mint;
 mod rotate;
 #[cfg(test)]
@@ -36,6 +38,7 @@ use freehold_protocol::{
 };
 
 pub use at_rest::{MasterKey, Place};
+pub use lease::{LeaseKeys, key_id as lease_key_id};
 pub use rotate::Rotation;
 
 use folder::{Folder, PortalAge};
@@ -97,6 +100,12 @@ pub enum KeyError {
         /// Where it is looked for.
         path: PathBuf,
     },
+    /// A file that is to be replaced is a credential of systemd.
+    #[error("{} is a credential of systemd: make the new one where its unit takes it from, and restart", path.display())]
+    Credential {
+        /// The file.
+        path: PathBuf,
+    },
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes: {reason}")]
     Random {
@@ -132,6 +141,8 @@ pub struct KnownKeys {
     pub master: Option<String>,
     /// Newest trust version.
     pub trust_version: u64,
+    /// [`LeaseKeys::current_id`].
+    pub lease: Option<String>,
 }
 
 /// All keys at one moment.
@@ -140,6 +151,7 @@ pub struct PortalKeys {
     job: SigningKey,
     seal: SealKey,
     master: Arc<MasterKey>,
+    lease: LeaseKeys,
     /// Envelopes of all trust documents, oldest first.
     chain: Vec<Envelope>,
     documents: Vec<TrustDocument>,
@@ -173,6 +185,11 @@ impl PortalKeys {
     pub fn master(&self) -> &MasterKey {
         &self.master
     }
+    /// The keys that sign leases.
+    #[must_use]
+    pub const fn lease(&self) -> &LeaseKeys {
+        &self.lease
+    }
     /// What the database is to know of them.
     #[must_use]
     pub fn known(&self) -> KnownKeys {
@@ -180,6 +197,7 @@ impl PortalKeys {
             portal: Some(self.portal),
             master: Some(self.master.id()),
             trust_version: self.trust_version(),
+            lease: Some(self.lease.current_id().to_owned()),
         }
     }
     /// The trust document in force.
@@ -270,6 +288,7 @@ impl KeyRing {
                 "the database is new, but the key folder is not: if the database was lost, stop and put a backup back with `freehold db restore FILE`; hosts that enrolled before are not known to the new one"
             );
         }
+        lease::ensure(&folder, known.lease.is_some())?;
         let keys = load(&folder)?;
         check_known(&keys, known)?;
         let exp = keys.trust.document().exp;
@@ -413,7 +432,8 @@ fn load(folder: &Folder) -> Result<PortalKeys, KeyError> {
         "seal.key",
         "the sealing key that the trust document names",
     )?;
-    Ok(PortalKeys { portal, job, seal, master: Arc::new(master), chain, documents, trust })
+    let lease = lease::load(folder)?;
+    Ok(PortalKeys { portal, job, seal, master: Arc::new(master), lease, chain, documents, trust })
 }
 
 fn load_trust(folder: &Folder) -> Result<(Vec<Envelope>, Vec<TrustDocument>, Trust), KeyError> {

@@ -1,4 +1,4 @@
-//! Rotation of the job key.
+//! Rotation of the job key, and of the lease keys.
 //!
 //! Order: the new private key, then the trust document (the commit point: from its rename on the new
 //! key is in force), then the old private key is removed. A crash before the commit leaves a key file
@@ -13,7 +13,7 @@ use freehold_protocol::{
 };
 
 use super::{
-    KeyError, KeyRing, PortalKeys, fresh_signing_key, job_name, load, parse_pem, write_trust,
+    KeyError, KeyRing, PortalKeys, fresh_signing_key, job_name, lease, load, parse_pem, write_trust,
 };
 
 /// Why the job key is replaced.
@@ -49,6 +49,18 @@ impl KeyRing {
         write_trust(&self.folder, current.trust_version() + 1, &envelope)?;
         *current = Arc::new(load(&self.folder)?);
         self.sweep(&current);
+        Ok(Arc::clone(&current))
+    }
+
+    /// Replaces the lease keys and returns the keys now in force. Agents see nothing of it.
+    ///
+    /// # Errors
+    /// [`KeyError::Credential`] when systemd holds the file; else a file operation. The old keys
+    /// stay in force then.
+    pub fn rotate_lease(&self, rotation: Rotation) -> Result<Arc<PortalKeys>, KeyError> {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        lease::rotate(&self.folder, rotation)?;
+        *current = Arc::new(load(&self.folder)?);
         Ok(Arc::clone(&current))
     }
 

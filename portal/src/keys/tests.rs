@@ -13,12 +13,7 @@ fn open(folder: &Path, known: &KnownKeys) -> Result<KeyRing, KeyError> {
 }
 
 fn known(ring: &KeyRing) -> KnownKeys {
-    let keys = ring.current();
-    KnownKeys {
-        portal: Some(keys.portal()),
-        master: Some(keys.master().id()),
-        trust_version: keys.trust_version(),
-    }
+    ring.current().known()
 }
 
 #[test]
@@ -30,7 +25,7 @@ fn first_start_draws_all_keys_and_later_starts_find_them() {
     let again = open(&path, &known).unwrap();
     assert_eq!(again.current().trust().digest(), ring.current().trust().digest());
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
-    for file in ["master.key", "root.pem", "seal.key", "trust/1.json"] {
+    for file in ["master.key", "root.pem", "seal.key", "lease.pem", "trust/1.json"] {
         let mode = fs::metadata(path.join(file)).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{file}");
     }
@@ -38,7 +33,7 @@ fn first_start_draws_all_keys_and_later_starts_find_them() {
 
 #[test]
 fn a_missing_key_is_never_drawn_again() {
-    for file in ["master.key", "seal.key", "portal-id", "trust/1.json"] {
+    for file in ["master.key", "seal.key", "portal-id", "lease.pem", "trust/1.json"] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("keys");
         let known = known(&open(&path, &KnownKeys::default()).unwrap());
@@ -153,6 +148,60 @@ fn a_rotation_that_was_cut_short_at_any_file_changes_nothing() {
     let restarted = open(&path, &known(&ring)).unwrap();
     assert_eq!(restarted.current().trust_version(), 2);
     drop(envelope);
+}
+
+#[test]
+fn lease_keys_move_up_by_routine_and_are_all_drawn_anew_when_compromised() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("keys");
+    let ring = open(&path, &KnownKeys::default()).unwrap();
+    let first = ring.current();
+    let [signs, next] = first.lease().published()[..] else { panic!("two keys at first") };
+    let second = ring.rotate_lease(Rotation::Routine).unwrap();
+    let published = second.lease().published();
+    assert_eq!((second.lease().current().public(), published[2]), (next, signs));
+    assert_eq!(published.len(), 3);
+    // Agents' trust is another matter.
+    assert_eq!(second.trust().digest(), first.trust().digest());
+    let third = ring.rotate_lease(Rotation::Compromised).unwrap();
+    assert_eq!(third.lease().published().len(), 2);
+    assert!(third.lease().published().iter().all(|key| !published.contains(key)));
+    let again = open(&path, &known(&ring)).unwrap();
+    assert_eq!(again.current().lease().published(), third.lease().published());
+}
+
+#[test]
+fn a_portal_from_before_leases_gets_its_lease_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("keys");
+    let before = KnownKeys { lease: None, ..known(&open(&path, &KnownKeys::default()).unwrap()) };
+    fs::remove_file(path.join("lease.pem")).unwrap();
+    open(&path, &before).unwrap();
+    assert!(path.join("lease.pem").exists());
+}
+
+#[test]
+fn what_a_lease_key_signs_is_nothing_to_those_who_trust_the_job_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let ring = open(&dir.path().join("keys"), &KnownKeys::default()).unwrap();
+    let keys = ring.current();
+    let document = keys.trust().document();
+    let every_trusted: Vec<PublicKey> =
+        document.job_keys.iter().chain(&document.root_keys).copied().collect();
+    for key in keys.lease().published() {
+        assert!(!every_trusted.contains(&key));
+    }
+    let forged = TrustDocument { version: 2, epoch: 9, ..document.clone() };
+    let envelope = Envelope::sign(&forged, &[keys.lease().current()]).unwrap();
+    assert!(envelope.open::<TrustDocument>(&document.job_keys, 1).is_err());
+    assert!(keys.trust().next(&envelope).is_err());
+    // The same envelope by the root key is taken: it is the key that makes the difference.
+    let root =
+        parse_pem(&ring.folder, "root.pem", &required(&ring.folder, "root.pem").unwrap()).unwrap();
+    let good = TrustDocument { version: 2, ..document.clone() };
+    assert!(keys.trust().next(&Envelope::sign(&good, &[&root]).unwrap()).is_ok());
+    let good = Envelope::sign(&good, &[keys.lease().current()]).unwrap();
+    assert!(keys.trust().next(&good).is_err());
 }
 
 #[test]

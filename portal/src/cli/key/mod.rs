@@ -1,4 +1,4 @@
-//! `freehold key`: what signs jobs.
+//! `freehold key`: what signs jobs and leases.
 
 mod rotate;
 mod show;

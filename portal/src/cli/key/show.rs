@@ -36,5 +36,6 @@ pub(crate) fn details(keys: &KeysView, now: Timestamp) -> String {
         .add_all("root keys", &keys.root_keys)
         .add_all("job keys", &keys.job_keys)
         .add("seal key", keys.seal_key)
+        .add_all("lease keys", &keys.lease_keys)
         .render()
 }

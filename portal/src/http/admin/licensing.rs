@@ -1,6 +1,6 @@
 //! The business side of the admin API, as `http/licensing_route.rs` names it.
 
-use super::{Context, customers, licenses, plans, tenant_keys};
+use super::{Context, customers, licenses, plans, portal, tenant_keys};
 use crate::{
     app::plans::Archiving,
     error::AppError,
@@ -36,5 +36,6 @@ pub(super) fn dispatch(ctx: &Context<'_>, route: LicensingRoute) -> Result<Answe
         R::CreateTenantKey(slug) => tenant_keys::create(ctx, slug),
         R::RotateTenantKey(slug, id) => tenant_keys::rotate(ctx, slug, id),
         R::RevokeTenantKey(slug, id) => tenant_keys::revoke(ctx, slug, id),
+        R::RotateLeaseKeys => portal::rotate_lease(ctx),
     }
 }

@@ -1,6 +1,6 @@
 //! The portal itself: version, who asks, keys, audit log.
 
-use freehold_protocol::PROTOCOL_VERSION;
+use freehold_protocol::{PROTOCOL_VERSION, keys::PublicKey};
 
 use super::Context;
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
         keys::{KeysView, RotateKeys},
         tokens::{Me, VersionInfo},
     },
-    app::rotate_key::RotateKey,
+    app::rotate_key::{RotateKey, RotateLeaseKeys},
     db::audit,
     error::AppError,
     http::{
@@ -49,6 +49,7 @@ fn view(keys: &PortalKeys) -> Result<KeysView, AppError> {
         root_keys: document.root_keys.iter().map(|key| key.fingerprint()).collect(),
         job_keys: document.job_keys.iter().map(|key| key.fingerprint()).collect(),
         seal_key: document.seal_key.fingerprint(),
+        lease_keys: keys.lease().published().iter().map(PublicKey::fingerprint).collect(),
         trust,
     })
 }
@@ -61,6 +62,13 @@ pub(super) fn rotate(ctx: &Context<'_>) -> Result<Answer, AppError> {
     let RotateKeys { compromised } = input::body(ctx.request)?;
     let rotation = if compromised { Rotation::Compromised } else { Rotation::Routine };
     let keys = RotateKey { rotation, actor: ctx.actor() }.apply(ctx.db, ctx.ring)?;
+    Answer::ok(&view(&keys)?)
+}
+
+pub(super) fn rotate_lease(ctx: &Context<'_>) -> Result<Answer, AppError> {
+    let RotateKeys { compromised } = input::body(ctx.request)?;
+    let rotation = if compromised { Rotation::Compromised } else { Rotation::Routine };
+    let keys = RotateLeaseKeys { rotation, actor: ctx.actor() }.apply(ctx.db, ctx.ring)?;
     Answer::ok(&view(&keys)?)
 }
 

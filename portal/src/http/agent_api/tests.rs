@@ -26,7 +26,7 @@ use crate::{
     clock::Clock as _,
     config::Config,
     db,
-    domain::{job::JobState, tenant::TenantStatus},
+    domain::{job::JobState, license::LicenseStatus, tenant::TenantStatus},
     error::Kind,
     http::route::AgentRoute,
 };
@@ -294,10 +294,12 @@ fn a_stuck_job_blocks_its_tenant_until_it_was_resumed() {
 }
 
 #[test]
-fn a_deploy_keeps_what_it_made_and_its_password_sealed() {
+fn a_deploy_keeps_what_it_made_its_password_sealed_and_activates_its_license() {
     let world = World::new();
     let mut agent = world.agent();
     let tenant = world.tenant("pending", None);
+    let license = world.license(tenant);
+    assert_eq!(world.license_row(license).status, LicenseStatus::PendingDeployment);
     let yaml = include_str!("../../../../tests/blueprints/recruitiq.yaml");
     let blueprint = crate::blueprint::read(yaml, "recruitiq.yaml").unwrap();
     let release = ReleaseRef {
@@ -345,6 +347,9 @@ fn a_deploy_keeps_what_it_made_and_its_password_sealed() {
     let result = Some(JobResult::Deployed(Box::new(deployed)));
     agent.report(&world, &jobs[0], Outcome::Succeeded, None, result).unwrap();
     assert_eq!(world.tenant_status(tenant), TenantStatus::Active);
+    let activated = world.license_row(license);
+    assert_eq!(activated.status, LicenseStatus::Active);
+    assert_eq!(activated.activated_at, Some(world.clock.now()));
     let Some(JobResult::Deployed(kept)) = world.job(id).head.result else { panic!("no result") };
     assert!(kept.sealed_password.is_none());
     let slug = format!("t{}", &tenant.to_string()[24..]).parse().unwrap();

@@ -33,8 +33,8 @@ use crate::{
     clock::{Clock, ManualClock},
     config::Config,
     context::Portal,
-    db::{deployments, hosts, jobs},
-    domain::{job::JobState, tenant::TenantStatus},
+    db::{Tx, deployments, hosts, jobs, licenses, tenants},
+    domain::{ids::LicenseId, job::JobState, tenant::TenantStatus},
     error::AppError,
     http::{
         route::AgentRoute,
@@ -139,6 +139,41 @@ impl World {
             })
             .unwrap();
         id
+    }
+
+    /// Gives a tenant a license that was not used yet.
+    pub(super) fn license(&self, tenant: TenantId) -> LicenseId {
+        let keys = self.portal.keys.current();
+        let give = move |tx: &Tx<'_>| {
+            let plan = crate::api::plans::CreatePlan {
+                name: "pro".into(),
+                products: vec!["shop".into()],
+                expiry_strategy: "restrict".into(),
+                ..Default::default()
+            };
+            crate::app::plans::CreatePlan { request: plan, actor: ACTOR.into() }.apply(tx)?;
+            let customer =
+                crate::api::customers::CreateCustomer { name: "Acme".into(), ..Default::default() };
+            let create =
+                crate::app::customers::CreateCustomer { request: customer, actor: ACTOR.into() };
+            let license = crate::api::licenses::CreateLicense {
+                customer: create.apply(tx)?.id.to_string(),
+                plan: "pro".into(),
+                ..Default::default()
+            };
+            let create =
+                crate::app::licenses::CreateLicense { request: license, actor: ACTOR.into() };
+            let (license, _) = create.apply(tx, keys.master())?;
+            let mut row = tenants::by_id(tx, tenant)?.unwrap();
+            row.license = Some(license.id);
+            tenants::update_wanted(tx, &row)?;
+            Ok(license.id)
+        };
+        self.portal.db.write(give).unwrap()
+    }
+
+    pub(super) fn license_row(&self, id: LicenseId) -> licenses::LicenseRow {
+        self.portal.db.read(|read| licenses::by_id(read, id)).unwrap().unwrap()
     }
 
     pub(super) fn tenant_status(&self, id: TenantId) -> TenantStatus {

@@ -1,0 +1,116 @@
+//! What tenants' apps call. They prove themselves with their tenant's API key (`X-API-Key`), never
+//! with an admin's token, and what they ask is answered from memory.
+
+mod validate;
+
+use std::net::IpAddr;
+
+use freehold_protocol::time::Timestamp;
+
+use super::{
+    input,
+    server::{Request, Response},
+    throttle::Failures,
+};
+use crate::{
+    app::tenant_keys::PREFIX,
+    context::Portal,
+    domain::ids::TenantKeyId,
+    error::{AppError, Kind},
+    keys::mint,
+    licensing::{KeyEntry, KeyRefused, Snapshot, jwks},
+};
+
+/// Largest request body, in bytes.
+pub const MAX_TENANT_BODY_BYTES: u64 = 16 * 1024;
+/// How long others may keep the key set, in seconds.
+const JWKS_CACHE_SECS: u32 = 300;
+
+/// What tenants' apps can ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TenantRoute {
+    /// `POST /api/licenses/validate`, also under `/api/v1`
+    Validate,
+    /// `GET /.well-known/jwks.json`: the keys that leases are verified with. Needs no API key.
+    KeySet,
+}
+
+/// Counts of what went wrong lately: per address for API keys, per API key for license keys.
+///
+/// A good key is answered always: a neighbour behind the same address that keeps sending a bad one
+/// must not lock it out. Guessing gains nothing by that, with 178 and 115 random bits to guess.
+#[derive(Debug)]
+pub struct Limits {
+    api_keys: Failures<IpAddr>,
+    license_keys: Failures<TenantKeyId>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        // Ten at once and ten a minute; twenty at once and twenty a minute.
+        Self { api_keys: Failures::new(10, 6_000), license_keys: Failures::new(20, 3_000) }
+    }
+}
+
+/// Answers a call.
+///
+/// # Errors
+/// 401 without a good API key, 429 after too many failures, 4xx for what cannot be read.
+pub fn handle(
+    portal: &Portal,
+    limits: &Limits,
+    route: TenantRoute,
+    request: &Request,
+) -> Result<Response, AppError> {
+    match route {
+        TenantRoute::Validate => validate::validate(portal, limits, request),
+        TenantRoute::KeySet => Ok(Response::json(200, &jwks(portal.keys.current().lease()))
+            .with_header("cache-control", format!("public, max-age={JWKS_CACHE_SECS}"))),
+    }
+}
+
+/// Finds out which tenant asks. A text that is no key at all costs nothing but its checksum.
+fn authenticate<'s>(
+    portal: &Portal,
+    limits: &Limits,
+    snapshot: &'s Snapshot,
+    request: &Request,
+    now: Timestamp,
+) -> Result<&'s KeyEntry, AppError> {
+    let peer = super::throttle::network(request.peer);
+    let refused = |error: AppError| match limits.api_keys.over(&peer, now) {
+        Some(retry_after_secs) => AppError::new(
+            Kind::TooMany { retry_after_secs },
+            "too_many_failures",
+            "too many requests from your address had no good API key",
+        )
+        .advice("check the API key that the app sends"),
+        None => {
+            limits.api_keys.failed(peer, now);
+            error
+        }
+    };
+    let secret = input::single(&request.head, "x-api-key")?
+        .ok_or_else(|| refused(unknown("api_key_missing", "the request has no API key")))?;
+    if !mint::is_token(PREFIX, secret) {
+        let message = "the API key is not whole: its checksum is wrong";
+        return Err(refused(unknown("api_key_malformed", message)));
+    }
+    portal.licensing.tenant_key(snapshot, secret, now).map_err(|why| {
+        refused(match why {
+            KeyRefused::Unknown => {
+                unknown("api_key_unknown", "the portal does not know this API key")
+            }
+            KeyRefused::Revoked => unknown("api_key_revoked", "the API key was revoked"),
+            KeyRefused::Ended => {
+                unknown("api_key_replaced", "the API key was replaced and its time is over")
+            }
+        })
+    })
+}
+
+fn unknown(code: &'static str, message: &str) -> AppError {
+    AppError::new(Kind::Unauthenticated, code, message).advice(
+        "send the tenant's API key (fhl_live_ and 36 letters and digits) as the header X-API-Key",
+    )
+}
