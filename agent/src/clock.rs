@@ -12,6 +12,10 @@ pub trait Clock: fmt::Debug + Send + Sync {
     fn now(&self) -> Timestamp;
     /// Time since the machine started, sleep included. It never jumps.
     fn since_boot(&self) -> Duration;
+    /// The time of day as far as it may decide something: nothing while it is only the host's guess.
+    fn certain(&self) -> Option<Timestamp> {
+        Some(self.now())
+    }
 }
 
 /// The machine's own clocks.

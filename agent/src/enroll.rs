@@ -77,7 +77,7 @@ impl EnrollError {
     pub fn hint(&self) -> String {
         match self {
             Self::Already { .. } => {
-                "to leave that portal run `freehold-agent unenroll`; to enroll anew give --force: jobs of the former enrollment are then never run".into()
+                "to leave that portal run `freehold-agent unenroll`; to enroll anew stop the services and give --force: jobs of the former enrollment are then never run".into()
             }
             Self::Address(_) => "ask an admin to correct the portal's public address and to make a new token".into(),
             Self::Identity(error) => error.hint(),
@@ -119,11 +119,8 @@ pub fn enroll(
 
     let paths = Paths::of(config);
     let poller = identity::account(&config.poller_user);
-    let drawn = match &former {
-        Some(former) => keys::beside(&paths, &former.receipt)?,
-        None => paths.clone(),
-    };
-    let identity_key = identity::ensure_signing_key(&drawn.identity, poller)?.public();
+    let drawn = keys::drawn(&paths, former.as_ref().map(|former| &former.receipt))?;
+    let identity_key = identity::ensure_signing_key(&drawn.identity_next, None)?.public();
     let report_key = identity::ensure_signing_key(&drawn.report, None)?.public();
     let seal_key = identity::ensure_seal_key(&drawn.seal)?.public();
     let request = EnrollRequest {
@@ -139,9 +136,7 @@ pub fn enroll(
         .post("/api/v1/agent/enroll", &request, None, Duration::ZERO)
         .map_err(EnrollError::Refused)?;
     let receipt = verify(&answer.receipt, &trust, &request)?;
-    if former.is_some() {
-        keys::put_in_force(&drawn, &paths)?;
-    }
+    keys::put_in_force(&drawn, &paths, poller)?;
     journal.enroll(
         &NewEnrollment {
             portal_url: &token.url,
@@ -154,6 +149,7 @@ pub fn enroll(
     )?;
     // Last, because the poller begins when it sees this file.
     write_portal(&paths, &token.url, &receipt, poller)?;
+    identity::remove(&paths.identity_next)?;
     Ok(receipt)
 }
 
@@ -195,6 +191,7 @@ fn finish_interrupted(
     }
     let poller = identity::account(&config.poller_user);
     write_portal(&paths, &former.portal_url, &former.receipt, poller)?;
+    identity::remove(&paths.identity_next)?;
     Ok(Some(former.receipt.clone()))
 }
 

@@ -134,6 +134,9 @@ pub struct PortalFile {
 pub struct Paths {
     /// The poller's key.
     pub identity: PathBuf,
+    /// A poller's key that is drawn and not in force yet. It waits out of the poller's reach: a
+    /// poller that was taken over must not choose the key of the enrollment that locks it out.
+    pub identity_next: PathBuf,
     /// The poller's portal.
     pub portal: PathBuf,
     /// The executor's report key.
@@ -148,6 +151,7 @@ impl Paths {
     pub fn of(config: &Config) -> Self {
         Self {
             identity: config.poller_dir.join("identity.pem"),
+            identity_next: config.keys_dir().join("identity.next"),
             portal: config.poller_dir.join("portal.json"),
             report: config.keys_dir().join("report.pem"),
             seal: config.keys_dir().join("seal.key"),
@@ -177,6 +181,14 @@ impl Paths {
 /// Where systemd puts the credentials of this service.
 fn credentials() -> Option<PathBuf> {
     env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
+}
+
+impl Paths {
+    /// Everything that belongs to an enrollment; the poller's knowledge of its portal comes first.
+    #[must_use]
+    pub const fn all(&self) -> [&PathBuf; 5] {
+        [&self.portal, &self.identity, &self.identity_next, &self.seal, &self.report]
+    }
 }
 
 /// Reads an Ed25519 key file.
@@ -307,6 +319,14 @@ pub fn write_private(
     file.sync_all().map_err(failed)?;
     fs::rename(&temporary, path).map_err(failed)?;
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+}
+
+/// Copies a private file of ours, for another owner.
+///
+/// # Errors
+/// When it is missing, exposed, or cannot be written.
+pub fn copy_private(from: &Path, to: &Path, owner: Option<Account>) -> Result<(), IdentityError> {
+    write_private(to, read_private(from)?.as_bytes(), owner)
 }
 
 /// Removes a file of ours; one that is not there is no error.

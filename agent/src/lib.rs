@@ -11,6 +11,7 @@
 //! | [`host`] | docker, nginx, certbot, files, sockets |
 //! | [`identity`] | keys on disk |
 //! | [`journal`] | the agent's memory on disk |
+//! | [`lock`] | one executor per state folder |
 //! | [`plan`] | pure: a job → steps, or a refusal |
 //! | [`poller`] | the unprivileged half: the portal's client |
 //! | [`runner`] | the only place that starts a process |
@@ -27,6 +28,7 @@ pub mod exit;
 pub mod host;
 pub mod identity;
 pub mod journal;
+pub mod lock;
 pub mod plan;
 pub mod poller;
 pub mod runner;

@@ -14,6 +14,8 @@ use crate::{
 
 /// Longest wait of one poll, in seconds.
 pub const MAX_WAIT_SECS: u32 = 55;
+/// Most jobs in one list of a poll: `running`, and `reporting`.
+pub const MAX_LISTED_JOBS: usize = 256;
 /// Most events in one request.
 pub const MAX_EVENTS: usize = 500;
 /// Largest answer of a poll, in bytes. The poller hands it to the executor in one frame of 1 MiB.
@@ -110,6 +112,10 @@ pub struct PollRequest {
     pub trust_version: u64,
     /// Jobs that have been accepted and have not come to rest.
     pub running: Vec<RunningJob>,
+    /// Jobs that rest and whose report has not been acknowledged: they are not lost, whoever is
+    /// faster, this poll or the report. At most [`MAX_LISTED_JOBS`], oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reporting: Vec<JobAttempt>,
     /// How many more jobs the executor would start now.
     pub free_workers: u32,
     /// How long the portal may hold the request, in seconds; at most [`MAX_WAIT_SECS`].
@@ -120,6 +126,16 @@ pub struct PollRequest {
     pub agent_version: String,
     /// Whether the operator of the host has drained it: it finishes its work and takes no more.
     pub draining: bool,
+}
+
+/// One attempt of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct JobAttempt {
+    /// The job.
+    pub job_id: JobId,
+    /// The attempt.
+    pub attempt: u32,
 }
 
 /// A job in the hands of the executor.
@@ -150,6 +166,9 @@ pub struct PollPayload {
     pub nonce: Nonce,
     /// Portal time: the only clock by which a job's expiry is judged.
     pub now: Timestamp,
+    /// How long the portal had held the request when it read `now`, in milliseconds. What the agent
+    /// has waited beyond that, the answer may have been on its way.
+    pub held_millis: u64,
     /// Epoch in force.
     pub epoch: u64,
     /// Version of the trust document in force.
@@ -158,8 +177,11 @@ pub struct PollPayload {
     pub head: Head,
     /// Digests of the payloads of the envelopes that come with this answer, in order.
     pub jobs: Vec<Sha256Digest>,
-    /// Jobs to stop and undo, or not to start.
-    pub cancel: Vec<JobId>,
+    /// What to stop and undo, or not to start. The attempt is part of it: an agent whose journal was
+    /// restored gets a settled attempt and the living one in the same answer.
+    pub cancel: Vec<JobAttempt>,
+    /// Reports that the portal lacks although the agent counts them as told: tell them again.
+    pub report: Vec<JobAttempt>,
     /// Stuck jobs whose undo an admin wants tried again.
     pub resume: Vec<JobId>,
     /// The portal's record ends before the agent's: nothing is given until an admin resumes the

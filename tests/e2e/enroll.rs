@@ -67,15 +67,22 @@ fn expire(world: &World) {
 #[test]
 fn an_agent_cannot_be_another_one() {
     let mut world = World::start("impostor");
-    // A second host, enrolled by an agent of its own.
+    let read = |file: &std::path::Path| -> serde_json::Value {
+        serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
+    };
     let file = world.agent_ref().folder().join("poller/portal.json");
-    let mut portal: serde_json::Value =
-        serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
-    let other = World::start("other");
-    let others: serde_json::Value = serde_json::from_str(
-        &std::fs::read_to_string(other.agent_ref().folder().join("poller/portal.json")).unwrap(),
-    )
-    .unwrap();
+    let mut portal = read(&file);
+    // A second host of the same portal, enrolled with keys of its own.
+    let body = json!({ "name": "vps-2" });
+    world.api().call("POST", "/hosts", Some(&body)).expect(201);
+    let path = "/hosts/vps-2/enrollment-tokens";
+    let answer = world.api().call("POST", path, Some(&json!({}))).expect(201);
+    let second = world.scratch().folder("second");
+    let sets = ["state_dir", "poller_dir"].map(|key| format!("{key}={}/{key}", second.display()));
+    let args = ["--set", sets[0].as_str(), "--set", sets[1].as_str()];
+    world.agent_ref().enroll(answer["token"].as_str().unwrap(), &args).ok();
+    let others = read(&second.join("poller_dir/portal.json"));
+    assert_eq!(others["portal"], portal["portal"]);
     let own = portal["agentId"].clone();
     portal["agentId"] = others["agentId"].clone();
     assert!(own.is_string() && portal["agentId"].is_string(), "{portal}");
@@ -91,6 +98,7 @@ fn an_agent_cannot_be_another_one() {
         before,
         "an impostor was heard"
     );
+    assert_eq!(world.api().get("/hosts/vps-2")["presence"], json!("never"), "nor as the other");
 
     portal["agentId"] = own;
     world.agent().stop();

@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod cancel;
+mod commands;
 mod crash;
 mod deploy;
 mod enroll;

@@ -17,6 +17,7 @@ use crate::{
     exit::Exit,
     identity,
     journal::{Journal, Missing},
+    lock::StateLock,
     turn,
 };
 
@@ -31,7 +32,7 @@ pub struct Enroll {
     /// File with the token; without it, standard input
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Replace an existing enrollment: jobs of the former one are never run
+    /// Replace an existing enrollment: jobs of the former one are never run. Stop the services first
     #[arg(long)]
     force: bool,
 }
@@ -46,8 +47,18 @@ impl Enroll {
                 "run it as root",
             )
         })?;
-        let journal = self.journal(config)?;
-        let forced = journal.enrollment()?.is_some();
+        let paths = identity::Paths::of(config);
+        let lost = !config.journal_path().exists() && paths.report.exists();
+        // A living executor would go on with the former enrollment's jobs and keys. The first
+        // enrollment needs no lock: an executor that has none takes it up by itself.
+        let take = || StateLock::take(&config.state_dir);
+        let lock = if self.force && lost { Some(take()?) } else { None };
+        let journal = self.journal(config, &paths, lost)?;
+        let former = journal.enrollment()?.is_some();
+        let _lock = match lock {
+            None if self.force && former => Some(take()?),
+            lock => lock,
+        };
         let clock = turn::host_clock();
         let facts = build::facts(config, clock.now())?;
         let problems = facts.problems.clone();
@@ -60,10 +71,8 @@ impl Enroll {
             receipt.identity_key,
             receipt.report_key
         ));
-        let verb = if forced { "restart" } else { "start" };
-        output::out(&format!(
-            "Now {verb} the services: `systemctl {verb} freehold-executor freehold-agent`\n"
-        ));
+        // Never running after a forced one: it needs the executor's lock.
+        output::out("Now start the services: `systemctl start freehold-executor freehold-agent`\n");
         if !problems.is_empty() {
             output::out("Before the first deploy, this needs your attention:\n");
             for problem in problems {
@@ -75,16 +84,19 @@ impl Enroll {
 
     /// The journal, made when this host never had one. A host with a key has had one: that it is gone
     /// is a loss, and only an order makes another, with keys of its own.
-    fn journal(&self, config: &Config) -> Result<Journal, CliError> {
-        let (path, paths) = (config.journal_path(), identity::Paths::of(config));
-        let lost = !path.exists() && paths.report.exists();
+    fn journal(
+        &self,
+        config: &Config,
+        paths: &identity::Paths,
+        lost: bool,
+    ) -> Result<Journal, CliError> {
         if lost && self.force {
-            for path in [&paths.portal, &paths.identity, &paths.seal, &paths.report] {
+            for path in paths.all() {
                 identity::remove(path)?;
             }
         }
         let missing = if lost && !self.force { Missing::Refuse } else { Missing::Create };
-        Ok(Journal::open(&path, missing)?)
+        Ok(Journal::open(&config.journal_path(), missing)?)
     }
 
     fn token(&self) -> Result<EnrollmentToken, CliError> {

@@ -4,8 +4,8 @@ use std::{error::Error, fmt::Write as _, io};
 
 use crate::{
     config::ConfigError, enroll::EnrollError, executor::StartError, exit::Exit,
-    identity::IdentityError, journal::JournalError, poller::PollerError, socket::CallError,
-    socket::ErrorCode, socket::ListenError,
+    identity::IdentityError, journal::JournalError, lock::LockError, poller::PollerError,
+    socket::CallError, socket::ErrorCode, socket::ListenError,
 };
 
 /// An error as the operator sees it.
@@ -134,6 +134,21 @@ impl From<PollerError> for CliError {
             PollerError::Portal(error) => Self::of(Exit::Portal, &error, error.hint()),
             other => Self::of(Exit::Failed, &other, "see docs/agent.md"),
         }
+    }
+}
+
+impl From<LockError> for CliError {
+    fn from(error: LockError) -> Self {
+        let (exit, hint) = match error {
+            LockError::Held { .. } => (
+                Exit::Refused,
+                "stop it first: `systemctl stop freehold-agent freehold-executor.socket freehold-executor`; one that `freehold-agent run` started ends with that",
+            ),
+            LockError::Io { .. } => {
+                (Exit::Failed, "run as root, and check the folder's permissions and space")
+            }
+        };
+        Self::of(exit, &error, hint)
     }
 }
 

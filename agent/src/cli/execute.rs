@@ -10,6 +10,7 @@ use crate::{
     executor::build,
     exit::Exit,
     identity,
+    lock::StateLock,
     socket::{Listener, Peers},
     turn,
 };
@@ -33,6 +34,8 @@ impl Execute {
         }
         // What we and our programs make is nobody else's, unless it is made otherwise on purpose.
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+        // Before the socket: only whoever holds the folder may take a dead executor's socket away.
+        let _lock = StateLock::take(&config.state_dir)?;
         let poller = identity::account(&config.poller_user).map(|account| account.uid);
         let listener = if self.socket_activation {
             Listener::passed()?

@@ -8,9 +8,11 @@ use crate::{
     exit::Exit,
     identity::{self, Paths},
     journal::{chain::JobState, tenants::TenantState},
+    lock::StateLock,
 };
 
-/// Leaves the portal: deletes this host's keys and its enrollment. Tenants and the journal stay.
+/// Leaves the portal: deletes this host's keys and its enrollment. Tenants and the journal stay. Stop
+/// the services first.
 #[derive(Debug, Args)]
 pub struct Unenroll {
     /// Leave although tenants are deployed; they go on running without being managed
@@ -24,12 +26,14 @@ impl Unenroll {
         let Some(enrollment) = journal.enrollment()? else {
             return Err(CliError::new(Exit::NotEnrolled, "this host is not enrolled", ""));
         };
+        // A living executor would go on with its queue, and with the keys that it has read.
+        let _lock = StateLock::take(&config.state_dir)?;
         let open = journal.open_jobs()?;
         if let Some(row) = open.iter().find(|row| row.state == JobState::Running) {
             return Err(CliError::new(
                 Exit::Refused,
                 format!("job {} is running", row.job.job_id),
-                "run `freehold-agent drain`, wait until `freehold-agent status` shows no job, then try again",
+                "start the services, run `freehold-agent drain`, wait until `freehold-agent status` shows no job, stop them and try again",
             ));
         }
         let tenants = journal.tenants()?;
@@ -45,7 +49,7 @@ impl Unenroll {
         }
         journal.unenroll()?;
         let paths = Paths::of(config);
-        for path in [&paths.portal, &paths.identity, &paths.report, &paths.seal] {
+        for path in paths.all() {
             identity::remove(path)?;
         }
         output::out(&format!(
@@ -64,7 +68,7 @@ impl Unenroll {
             ));
         }
         output::out(&format!(
-            "Revoke the host {} at the portal too. Stop the services with\n`systemctl stop freehold-agent freehold-executor freehold-executor.socket`.\n",
+            "Revoke the host {} at the portal too. Keep the services from the next start with\n`systemctl disable freehold-agent freehold-executor.socket freehold-executor`.\n",
             enrollment.receipt.host_name
         ));
         Ok(Exit::Ok)

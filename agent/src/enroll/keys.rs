@@ -1,25 +1,31 @@
-//! The keys of an enrollment that replaces another. They are drawn into files beside the ones in force,
-//! and take their place when the portal has taken them: a refused token leaves the host as it was.
+//! The keys of an enrollment. They are drawn into files beside the ones in force, and take their place
+//! when the portal has taken them: a refused token leaves the host as it was.
 //!
 //! A stop at any moment is mended by the same command with the same token, which the portal answers
 //! alike for the same keys: each key that was drawn is found again, beside the old one or already in
-//! its place.
+//! its place. The poller's key is found in the executor's folder alone, whatever lies in the poller's.
 
 use std::path::{Path, PathBuf};
 
 use freehold_protocol::{ids::Sha256Digest, wire::Receipt};
 
-use crate::identity::{self, IdentityError, Paths};
+use crate::identity::{self, Account, IdentityError, Paths};
 
 /// Where the keys of the new enrollment are, or will be drawn.
-pub(super) fn beside(paths: &Paths, former: &Receipt) -> Result<Paths, IdentityError> {
+pub(super) fn drawn(paths: &Paths, former: Option<&Receipt>) -> Result<Paths, IdentityError> {
     let signing = |path: &Path| Ok(identity::read_signing_key(path)?.public().fingerprint());
     let seal = |path: &Path| Ok(identity::read_seal_key(path)?.public().fingerprint());
+    let Some(former) = former else { return Ok(paths.clone()) };
+    match signing(&paths.identity_next) {
+        // Left over by the enrollment that is to be replaced: its key is in force, not a new one.
+        Ok(found) if found == former.identity_key => identity::remove(&paths.identity_next)?,
+        Ok(_) | Err(IdentityError::Missing { .. }) => {}
+        Err(error) => return Err(error),
+    }
     Ok(Paths {
-        identity: place(&paths.identity, former.identity_key, &signing)?,
         report: place(&paths.report, former.report_key, &signing)?,
         seal: place(&paths.seal, former.seal_key, &seal)?,
-        portal: paths.portal.clone(),
+        ..paths.clone()
     })
 }
 
@@ -45,13 +51,14 @@ fn place(
 
 /// Puts the new keys in the places of the old ones. The poller loses its portal first: it may not
 /// speak for the former enrollment with the keys of the new one.
-pub(super) fn put_in_force(drawn: &Paths, paths: &Paths) -> Result<(), IdentityError> {
+pub(super) fn put_in_force(
+    drawn: &Paths,
+    paths: &Paths,
+    poller: Option<Account>,
+) -> Result<(), IdentityError> {
     identity::remove(&paths.portal)?;
-    for (from, to) in [
-        (&drawn.identity, &paths.identity),
-        (&drawn.seal, &paths.seal),
-        (&drawn.report, &paths.report),
-    ] {
+    identity::copy_private(&drawn.identity_next, &paths.identity, poller)?;
+    for (from, to) in [(&drawn.seal, &paths.seal), (&drawn.report, &paths.report)] {
         if from != to {
             identity::replace(from, to)?;
         }

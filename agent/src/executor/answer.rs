@@ -7,7 +7,7 @@ use std::{
 
 use freehold_protocol::{ids::Nonce, wire::RunningJob};
 
-use super::{DRAINED, Executor, Live};
+use super::{DRAINED, Executor, Live, OpenPoll};
 use crate::{
     clock::Clock,
     identity,
@@ -94,8 +94,11 @@ impl Executor {
             };
         };
         if for_poll {
-            live.nonce = match identity::random::<16>() {
-                Ok(bytes) => Some(Nonce::from_bytes(*bytes)),
+            live.poll = match identity::random::<16>() {
+                Ok(bytes) => Some(OpenPoll {
+                    nonce: Nonce::from_bytes(*bytes),
+                    drawn_at: self.clock.since_boot(),
+                }),
                 Err(error) => {
                     return Reply::Error { code: ErrorCode::Journal, message: error.to_string() };
                 }
@@ -105,6 +108,19 @@ impl Executor {
         }
         let receipt = &enrolled.by.receipt;
         let document = enrolled.by.trust.document();
+        // Read under the lock, after which a job is either among those that run or its report is in
+        // the outbox; only the portal's acknowledgement takes it away from there.
+        let reporting = if for_poll {
+            match self.journal.reporting() {
+                Ok(reporting) => reporting,
+                Err(error) => {
+                    drop(live);
+                    return self.journal_error(&error);
+                }
+            }
+        } else {
+            Vec::new()
+        };
         let head_proof = if live.contact.conflict && for_poll {
             match self.journal.head(receipt.agent_id) {
                 Ok(head) => head.map(|(_, envelope)| envelope),
@@ -130,12 +146,13 @@ impl Executor {
             portal_url: enrolled.by.portal_url.clone(),
             agent_id: receipt.agent_id,
             host_name: receipt.host_name.clone(),
-            nonce: live.nonce.clone().filter(|_| for_poll),
+            nonce: live.poll.as_ref().filter(|_| for_poll).map(|poll| poll.nonce.clone()),
             head: live.head.unwrap_or(freehold_protocol::wire::Head::start_of(document.epoch)),
             head_proof,
             trust_version: document.version,
             trust_expires: document.exp,
             running: self.running_jobs(&live),
+            reporting,
             jobs,
             free_workers: if draining { 0 } else { self.workers.saturating_sub(busy) },
             draining,

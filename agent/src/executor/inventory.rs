@@ -70,9 +70,10 @@ impl Executor {
                 return None;
             }
             let waited = self.clock.since_boot().saturating_sub(begun);
-            let enrolled = live.enrolled.is_some();
-            if enrolled && (first || (live.look_again && waited >= LEAST_PAUSE) || waited >= pause)
-            {
+            // Certificates are looked at too, and their dates judged: that takes a time to be sure of,
+            // which comes with the first answer of the portal.
+            let able = live.enrolled.is_some() && self.clock.certain().is_some();
+            if able && (first || (live.look_again && waited >= LEAST_PAUSE) || waited >= pause) {
                 return Some(std::mem::take(&mut live.look_again));
             }
             live = self

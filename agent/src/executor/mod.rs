@@ -106,7 +106,7 @@ pub(crate) struct Live {
     /// Who we are; none before the enrollment.
     enrolled: Option<Arc<Enrolled>>,
     head: Option<Head>,
-    nonce: Option<Nonce>,
+    poll: Option<OpenPoll>,
     /// Accepted jobs that no worker has taken, in order.
     queue: Vec<JobRow>,
     running: BTreeMap<JobId, Running>,
@@ -123,6 +123,15 @@ pub(crate) struct Live {
     inventory: Option<(u64, Box<Inventory>)>,
     /// Something has changed that an inventory should tell.
     look_again: bool,
+}
+
+/// A poll whose answer has not been offered yet.
+#[derive(Debug)]
+pub(crate) struct OpenPoll {
+    /// Which the answer must repeat.
+    nonce: Nonce,
+    /// When it was drawn, on the clock since the machine's start: no answer is older than this.
+    drawn_at: Duration,
 }
 
 /// The enrollment with the key that signs our reports.
@@ -200,9 +209,11 @@ impl Executor {
         if let Some(text) = executor.journal.setting(PORTAL_TIME)? {
             executor.clock.restore(&text);
         }
-        // Events of jobs that have rested for a month have served their purpose.
-        let month_ago = executor.clock.now().plus_secs(-30 * 86_400);
-        executor.journal.prune(month_ago)?;
+        // Events of jobs that have rested for a month have served their purpose. How long ago that was
+        // is not for the host's clock to say.
+        if let Some(now) = executor.clock.certain() {
+            executor.journal.prune(now.plus_secs(-30 * 86_400))?;
+        }
         {
             let mut live = executor.live();
             live.certificates = upkeep::record::load(&executor.journal)?;

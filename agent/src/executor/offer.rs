@@ -11,7 +11,7 @@ use freehold_protocol::{
     dsse::{Envelope, EnvelopeError},
     time::Timestamp,
     trust::{MAX_STEPS, Trust, TrustError},
-    wire::{Head, PollAnswer},
+    wire::{Head, JobAttempt, MAX_WAIT_SECS, PollAnswer},
 };
 
 use super::{Enrolled, Executor, LastContact, report::told_again};
@@ -24,6 +24,10 @@ use crate::{
 /// Slack of an interval before three of them make a freeze: the request's own time.
 const INTERVAL_SLACK: Duration = Duration::from_secs(10);
 
+/// Oldest question whose answer is taken: the portal's longest wait, and time for two slow networks.
+/// The poller is not trusted, and what it holds back must not be worth anything for ever.
+const MAX_POLL_AGE: Duration = Duration::from_secs(MAX_WAIT_SECS as u64 + 120);
+
 /// Why an offer was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum OfferError {
@@ -33,6 +37,12 @@ pub enum OfferError {
     /// No poll is open: no nonce was drawn, or it was used.
     #[error("no poll is open: the answer to each poll can be offered once")]
     NoPoll,
+    /// It comes too late: somebody may have held it back.
+    #[error("the answer comes {} s after its question, {} s is the longest", age.as_secs(), MAX_POLL_AGE.as_secs())]
+    Late {
+        /// Since the question.
+        age: Duration,
+    },
     /// The trust documents that came with it were refused.
     #[error("a trust document was refused")]
     Trust(#[source] TrustError),
@@ -58,6 +68,7 @@ impl OfferError {
         match self {
             Self::NotEnrolled => "not_enrolled",
             Self::NoPoll => "no_poll",
+            Self::Late { .. } => "late",
             Self::Trust(error) => error.code(),
             Self::TrustBehind { .. } => "trust_behind",
             Self::Refused(refusal) => refusal.code(),
@@ -87,14 +98,18 @@ impl Executor {
     }
 
     fn take(&self, answer: &PollAnswer) -> Result<Offered, OfferError> {
-        let (mut enrolled, nonce, head) = {
+        let (mut enrolled, open, head) = {
             let mut live = self.live();
             let enrolled = live.enrolled.clone().ok_or(OfferError::NotEnrolled)?;
             // A nonce serves one answer, good or bad.
-            let nonce = live.nonce.take().ok_or(OfferError::NoPoll)?;
+            let open = live.poll.take().ok_or(OfferError::NoPoll)?;
             let start = Head::start_of(enrolled.by.trust.document().epoch);
-            (enrolled, nonce, live.head.unwrap_or(start))
+            (enrolled, open, live.head.unwrap_or(start))
         };
+        let age = self.clock.since_boot().saturating_sub(open.drawn_at);
+        if age > MAX_POLL_AGE {
+            return Err(OfferError::Late { age });
+        }
         let steps = walk(&enrolled.by.trust, &answer.trust).map_err(OfferError::Trust)?;
         if let Some((trust, _)) = steps.last() {
             // Worth keeping even if the rest is refused: it proves itself.
@@ -107,7 +122,7 @@ impl Executor {
             agent_key: enrolled.key.public().fingerprint(),
             trust: &enrolled.by.trust,
             head,
-            nonce: &nonce,
+            nonce: &open.nonce,
         };
         let admitted = admit(&standing, answer).map_err(|refusal| match refusal {
             Refusal::Answer(EnvelopeError::NotTrusted { .. }) if steps.len() == MAX_STEPS => {
@@ -115,7 +130,7 @@ impl Executor {
             }
             refusal => OfferError::Refused(refusal),
         })?;
-        self.record(&enrolled, head, &admitted, &answer.jobs).map_err(OfferError::Journal)
+        self.record(&enrolled, head, age, &admitted, &answer.jobs).map_err(OfferError::Journal)
     }
 
     /// Makes new trust documents durable, then uses the last of them.
@@ -153,6 +168,7 @@ impl Executor {
         &self,
         enrolled: &Enrolled,
         head: Head,
+        age: Duration,
         admitted: &Admitted,
         envelopes: &[Envelope],
     ) -> Result<Offered, JournalError> {
@@ -160,18 +176,26 @@ impl Executor {
         let epoch = enrolled.by.trust.document().epoch;
         let head = if head.epoch < epoch { Head::start_of(epoch) } else { head };
         let jobs: Vec<_> = admitted.jobs.iter().cloned().zip(envelopes).collect();
+        // The time was true when the portal read it; since then at most what the question was on its
+        // way for has passed. Taking all of it keeps an expired job expired, however long somebody
+        // has sat on the answer.
+        let late = age.saturating_sub(Duration::from_millis(poll.held_millis));
+        let now = poll.now.plus_millis(i64::try_from(late.as_millis()).unwrap_or(i64::MAX));
         let again = self.journal.accept(&Acceptance {
             agent: enrolled.by.receipt.agent_id,
             trust: &[],
             jobs: &jobs,
             cancel: &poll.cancel,
-            portal_time: Some(&self.clock.to_text(poll.now)),
-            now: poll.now,
+            portal_time: Some(&self.clock.to_text(now)),
+            now,
         })?;
-        self.clock.set(poll.now);
+        self.clock.set(now);
         for known in &again {
             tracing::info!(job = %known.row.job.job_id, attempt = known.row.job.attempt, "a job came again; its result is told again");
             told_again(&self.journal, enrolled, &known.row)?;
+        }
+        for job in &poll.report {
+            self.tell_anew(enrolled, *job)?;
         }
         let interval =
             Duration::from_secs(u64::from(poll.next_poll_seconds) + u64::from(poll.wait_seconds));
@@ -223,11 +247,29 @@ impl Executor {
         }
         Ok(Offered {
             accepted,
-            portal_now: poll.now,
+            portal_now: now,
             next_poll_seconds: poll.next_poll_seconds,
             wait_seconds: poll.wait_seconds,
             conflict: poll.conflict,
         })
+    }
+
+    /// Queues a report again that the portal lacks. That it was acknowledged is no proof that the
+    /// portal has it: the acknowledgement comes through the poller.
+    fn tell_anew(&self, enrolled: &Enrolled, job: JobAttempt) -> Result<(), JournalError> {
+        if self.journal.reporting()?.contains(&job) {
+            return Ok(());
+        }
+        match self.journal.job(job)? {
+            Some(row) => {
+                tracing::warn!(job = %job.job_id, attempt = job.attempt, "the portal lacks a report; it is told again");
+                told_again(&self.journal, enrolled, &row)
+            }
+            None => {
+                tracing::warn!(job = %job.job_id, attempt = job.attempt, "the portal lacks the report of a job that this host does not know");
+                Ok(())
+            }
+        }
     }
 
     fn note_refusal(&self, error: &OfferError) -> Result<(), OfferError> {

@@ -92,6 +92,9 @@ impl Clock for PortalClock {
     fn since_boot(&self) -> Duration {
         self.host.since_boot()
     }
+    fn certain(&self) -> Option<Timestamp> {
+        self.portal_now()
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! An executor with a real journal, a portal made of its keys alone, and a stage that only counts.
 
+mod edges;
 mod hostile;
 mod world;
 
@@ -11,7 +12,7 @@ use freehold_protocol::{
     report::{Event, EventKind, Outcome, Report},
     wire::Head,
 };
-use world::{World, agent_id, job_id, portal_id};
+use world::{World, agent_id, attempt, job_id, portal_id};
 
 use super::*;
 use crate::socket::{Ack, Answerer, Caller, ErrorCode, OutWork, Reply, Request};
@@ -80,7 +81,7 @@ fn expired_and_cancelled_jobs_are_reported_without_being_run() {
     expired.exp = world.now().plus_secs(-1);
     let mut cancelled = world.job(2, 2);
     cancelled.prev = world.digest(&expired);
-    world.offer(&[expired, cancelled], |poll| poll.cancel = vec![job_id(2)]).unwrap();
+    world.offer(&[expired, cancelled], |poll| poll.cancel = vec![attempt(2, 1)]).unwrap();
     world.work_until_quiet();
     assert_eq!(world.stage.runs.load(Ordering::SeqCst), 0);
     let outcomes: Vec<_> = world.tell_all().iter().map(|report| report.outcome).collect();

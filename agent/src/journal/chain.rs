@@ -5,7 +5,7 @@ use freehold_protocol::ids::{AgentId, JobId, Sha256Digest};
 use freehold_protocol::job::Job;
 use freehold_protocol::report::{Event, EventKind, Report};
 use freehold_protocol::time::Timestamp;
-use freehold_protocol::wire::Head;
+use freehold_protocol::wire::{Head, JobAttempt};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::trust::{insert_trust, put_setting};
@@ -76,7 +76,7 @@ pub struct Acceptance<'a> {
     /// The jobs with their envelopes, in order.
     pub jobs: &'a [(Verified<Job>, &'a Envelope)],
     /// Jobs to cancel.
-    pub cancel: &'a [JobId],
+    pub cancel: &'a [JobAttempt],
     /// Portal time as JSON, for a restart, when it was just signed.
     pub portal_time: Option<&'a str>,
     /// Portal time.
@@ -188,8 +188,9 @@ impl Journal {
             }
             for job in new.cancel {
                 tx.execute(
-                    "UPDATE jobs SET cancelled = 1 WHERE job = ?1 AND state IN ('waiting', 'running')",
-                    [job.to_string()],
+                    "UPDATE jobs SET cancelled = 1
+                     WHERE job = ?1 AND attempt = ?2 AND state IN ('waiting', 'running')",
+                    params![job.job_id.to_string(), job.attempt],
                 )
                 .map_err(JournalError::sql(DOING))?;
             }
@@ -214,6 +215,14 @@ impl Journal {
     /// When the journal does not work.
     pub fn recent_jobs(&self, limit: u32) -> Result<Vec<JobRow>, JournalError> {
         self.list_jobs(&format!("SELECT {{}} FROM jobs ORDER BY seq DESC LIMIT {limit}"))
+    }
+
+    /// One attempt of a job.
+    ///
+    /// # Errors
+    /// When the journal does not work.
+    pub fn job(&self, job: JobAttempt) -> Result<Option<JobRow>, JournalError> {
+        self.read("find a job", |tx| find(tx, job.job_id, job.attempt))
     }
 
     /// Every attempt of one job, oldest first.

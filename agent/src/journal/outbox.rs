@@ -4,7 +4,7 @@
 use freehold_protocol::dsse::Envelope;
 use freehold_protocol::ids::JobId;
 use freehold_protocol::report::Event;
-use freehold_protocol::wire::{EventsRequest, ReportRequest};
+use freehold_protocol::wire::{EventsRequest, JobAttempt, MAX_LISTED_JOBS, ReportRequest};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{Journal, JournalError, from_json, parse, to_json};
@@ -152,6 +152,33 @@ impl Journal {
                 }
                 _ => Err(unknown()),
             }
+        })
+    }
+
+    /// The jobs whose report waits for its acknowledgement, oldest first.
+    ///
+    /// # Errors
+    /// When the journal does not work.
+    pub fn reporting(&self) -> Result<Vec<JobAttempt>, JournalError> {
+        const DOING: &str = "list the reports that wait";
+        self.read(DOING, |tx| {
+            let rows: Vec<(String, u32)> = tx
+                .prepare(
+                    "SELECT outbox.job, outbox.attempt FROM outbox JOIN jobs USING (job, attempt)
+                     WHERE outbox.report IS NOT NULL AND set_aside IS NULL
+                     ORDER BY jobs.seq LIMIT ?1",
+                )
+                .and_then(|mut statement| {
+                    statement
+                        .query_map([MAX_LISTED_JOBS as i64], |row| Ok((row.get(0)?, row.get(1)?)))?
+                        .collect()
+                })
+                .map_err(JournalError::sql(DOING))?;
+            rows.into_iter()
+                .map(|(job, attempt)| {
+                    Ok(JobAttempt { job_id: parse(&job, "an outbox row")?, attempt })
+                })
+                .collect()
         })
     }
 

@@ -212,6 +212,7 @@ impl Poller {
             head_proof: view.head_proof,
             trust_version: view.trust_version,
             running: view.running,
+            reporting: view.reporting,
             free_workers: view.free_workers,
             wait_seconds: wait_secs,
             clock: self.clock.now(),

@@ -224,11 +224,13 @@ impl FakePortal {
                     agent_id: id(0x200),
                     nonce: request.nonce.clone(),
                     now: Timestamp::from_millis(2_014_700_000_000),
+                    held_millis: 0,
                     epoch: 1,
                     trust_version: 1,
                     head: Head::start_of(1),
                     jobs: vec![],
                     cancel: vec![],
+                    report: vec![],
                     resume: vec![],
                     conflict: false,
                     drain: false,
@@ -309,6 +311,49 @@ fn enrolling_is_checked_safe_to_repeat_and_not_done_twice() {
     let enrolled = portal.enrolled.lock().unwrap();
     // A forced one has keys of its own: jobs for the old key are never run.
     assert_ne!(enrolled[1].report_key, enrolled[2].report_key);
+}
+
+#[test]
+fn a_poller_that_was_taken_over_does_not_choose_the_next_key() {
+    let portal = FakePortal::start();
+    *portal.mood.lock().unwrap() = Mood::Good;
+    let dir = tempfile::tempdir().unwrap();
+    let config = configured(dir.path());
+    let (journal, paths) = (journal(&config), Paths::of(&config));
+    let run = |force| enroll(&config, &journal, &portal.token(), facts(), force, &SystemClock);
+    let last = || portal.enrolled.lock().unwrap().last().unwrap().identity_key;
+    let key_at = |path: &std::path::Path| identity::read_signing_key(path).unwrap().public();
+    // Everything in the poller's folder is the thief's to write.
+    let plant = || {
+        ["identity.pem", "identity.next"].map(|name| {
+            let path = config.poller_dir.join(name);
+            identity::remove(&path).unwrap();
+            identity::ensure_signing_key(&path, None).unwrap().public()
+        })
+    };
+
+    let planted = plant();
+    run(false).unwrap();
+    assert!(!planted.contains(&last()));
+    assert_eq!(key_at(&paths.identity), last());
+    assert!(!paths.identity_next.exists());
+
+    let (stolen, planted) = (last(), plant());
+    // The answer is lost: the same key is offered again, and is still nobody else's.
+    *portal.mood.lock().unwrap() = Mood::OtherKeysInReceipt;
+    assert!(run(true).is_err());
+    let drawn = last();
+    assert_eq!(key_at(&paths.identity_next), drawn);
+    *portal.mood.lock().unwrap() = Mood::Good;
+    run(true).unwrap();
+    assert_eq!(last(), drawn);
+    assert!(drawn != stolen && !planted.contains(&drawn));
+    assert_eq!(key_at(&paths.identity), drawn);
+
+    // A stop before the last file left the key that is in force now: it is not taken for a new one.
+    identity::copy_private(&paths.identity, &paths.identity_next, None).unwrap();
+    run(true).unwrap();
+    assert_ne!(last(), drawn);
 }
 
 #[test]

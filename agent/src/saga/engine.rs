@@ -216,12 +216,20 @@ impl Engine {
         let Some(_driving) = self.driven.claim(saga.get()) else { return Ok(None) };
         let saga = Saga::load(&self.journal, saga)?;
         let mut drive = drive::Drive::new(self, saga, cancel, observer);
+        // Before a step that is open counts as begun once more.
+        drive.await_time();
         if !self.halt.is_cancelled() {
             drive.take_up()?;
         }
         while !drive.saga.status.is_at_rest() {
             if self.halt.is_cancelled() && !drive.owes_a_run() {
                 return Ok(None);
+            }
+            if !drive.owes_a_run() {
+                drive.await_time();
+                if self.halt.is_cancelled() {
+                    continue;
+                }
             }
             drive.advance()?;
         }

@@ -109,6 +109,12 @@ impl Step {
         }
     }
 
+    /// Whether it judges something by the time of day: the dates of certificates.
+    #[must_use]
+    pub const fn judges_time(self) -> bool {
+        matches!(self, Self::Preflight | Self::Certificate | Self::Verify | Self::CheckTenant)
+    }
+
     /// Whether it may change the host. What does not has nothing to undo.
     ///
     /// `pull-images` does not count: an image on the disk changes nothing that runs, is shared

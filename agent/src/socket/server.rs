@@ -20,8 +20,12 @@ use std::{
 
 use super::{ErrorCode, FrameError, Reply, Request, read_frame, write_frame};
 
-/// Most connections at the same time: the poller's two threads and a few local commands.
-const MAX_CONNECTIONS: usize = 16;
+/// Most connections of the poller at the same time: its two threads, and what is left of those before
+/// a restart.
+const MAX_POLLER_CONNECTIONS: usize = 8;
+/// Most connections of the operator at the same time. Counted apart: a poller that was taken over must
+/// not be able to keep the operator from looking.
+const MAX_OPERATOR_CONNECTIONS: usize = 16;
 /// How long a question may take to arrive in full, silence before it included, and an answer to leave.
 const TRANSFER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the accepting thread looks whether it shall stop.
@@ -148,7 +152,7 @@ impl Listener {
         stop: &Arc<AtomicBool>,
     ) -> io::Result<()> {
         self.listener.set_nonblocking(true)?;
-        let open = Arc::new(AtomicUsize::new(0));
+        let open = Arc::new(Open::default());
         while !stop.load(Ordering::SeqCst) {
             let mut ready =
                 [rustix::event::PollFd::new(&self.listener, rustix::event::PollFlags::IN)];
@@ -169,26 +173,31 @@ impl Listener {
                     continue;
                 }
             };
-            if open.load(Ordering::SeqCst) >= MAX_CONNECTIONS {
-                tracing::warn!("too many connections on the socket; one was closed");
+            let caller = match caller_of(&stream, peers) {
+                Ok(caller) => caller,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection on the socket was closed");
+                    continue;
+                }
+            };
+            let Some(place) = open.take(caller) else {
+                tracing::warn!(?caller, "too many connections on the socket; one was closed");
                 continue;
-            }
-            let (answerer, counted) = (Arc::clone(answerer), Arc::clone(&open));
-            open.fetch_add(1, Ordering::SeqCst);
+            };
+            let answerer = Arc::clone(answerer);
             let spawned = thread::Builder::new().name("socket".into()).spawn(move || {
-                if let Err(error) = converse(&stream, peers, answerer.as_ref(), TRANSFER_TIMEOUT) {
+                let _place = place;
+                if let Err(error) = converse(&stream, caller, answerer.as_ref(), TRANSFER_TIMEOUT) {
                     tracing::warn!(%error, "a connection on the socket was closed");
                 }
-                counted.fetch_sub(1, Ordering::SeqCst);
             });
             if let Err(error) = spawned {
-                open.fetch_sub(1, Ordering::SeqCst);
                 tracing::error!(%error, "no thread for a connection");
             }
         }
         // A `next-report` that waits sees the stop within a second; others are shorter.
         for _ in 0..20 {
-            if open.load(Ordering::SeqCst) == 0 {
+            if open.is_empty() {
                 break;
             }
             thread::sleep(Duration::from_millis(100));
@@ -207,21 +216,66 @@ impl Drop for Listener {
     }
 }
 
-/// Answers one connection's questions until it closes.
-fn converse(
-    stream: &UnixStream,
-    peers: Peers,
-    answerer: &dyn Answerer,
-    limit: Duration,
-) -> Result<(), FrameError> {
-    stream.set_nonblocking(false).map_err(FrameError::Io)?;
+/// Who is at the other end, by the kernel's word.
+fn caller_of(stream: &UnixStream, peers: Peers) -> Result<Caller, FrameError> {
     let uid = rustix::net::sockopt::socket_peercred(stream)
         .map_err(|error| FrameError::Io(error.into()))?
         .uid
         .as_raw();
-    let Some(caller) = peers.judge(uid) else {
-        return Err(FrameError::Malformed(format!("user {uid} may not talk to the executor")));
-    };
+    peers
+        .judge(uid)
+        .ok_or_else(|| FrameError::Malformed(format!("user {uid} may not talk to the executor")))
+}
+
+/// How many connections each side has open.
+#[derive(Debug, Default)]
+struct Open {
+    operator: AtomicUsize,
+    poller: AtomicUsize,
+}
+
+impl Open {
+    const fn of(&self, caller: Caller) -> (&AtomicUsize, usize) {
+        match caller {
+            Caller::Operator => (&self.operator, MAX_OPERATOR_CONNECTIONS),
+            Caller::Poller => (&self.poller, MAX_POLLER_CONNECTIONS),
+        }
+    }
+
+    /// A place for one more, if there is any.
+    fn take(self: &Arc<Self>, caller: Caller) -> Option<Place> {
+        let (count, most) = self.of(caller);
+        let one_more = |now: usize| (now < most).then_some(now + 1);
+        count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).ok()?;
+        Some(Place { open: Arc::clone(self), caller })
+    }
+
+    fn is_empty(&self) -> bool {
+        [&self.operator, &self.poller].iter().all(|count| count.load(Ordering::SeqCst) == 0)
+    }
+}
+
+/// One open connection, until it is dropped.
+#[derive(Debug)]
+struct Place {
+    open: Arc<Open>,
+    caller: Caller,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.open.of(self.caller).0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Answers one connection's questions until it closes.
+fn converse(
+    stream: &UnixStream,
+    caller: Caller,
+    answerer: &dyn Answerer,
+    limit: Duration,
+) -> Result<(), FrameError> {
+    stream.set_nonblocking(false).map_err(FrameError::Io)?;
     loop {
         let request = match read_frame::<Request>(&mut Timed::new(stream, limit)) {
             Ok(request) => request,
@@ -290,18 +344,15 @@ mod tests {
         }
     }
 
-    fn talk(
-        peers: Peers,
-        limit: Duration,
-    ) -> (UnixStream, thread::JoinHandle<Result<(), FrameError>>) {
+    fn talk(limit: Duration) -> (UnixStream, thread::JoinHandle<Result<(), FrameError>>) {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        (ours, thread::spawn(move || converse(&theirs, peers, &Large, limit)))
+        (ours, thread::spawn(move || converse(&theirs, Caller::Operator, &Large, limit)))
     }
 
     #[test]
     fn a_peer_that_drips_is_dropped_at_one_deadline() {
         let begun = Instant::now();
-        let (mut ours, served) = talk(Peers { poller: None }, Duration::from_millis(300));
+        let (mut ours, served) = talk(Duration::from_millis(300));
         // Always a byte before a timeout of single reads would end it.
         while ours.write_all(&[0]).is_ok() && begun.elapsed() < Duration::from_secs(10) {
             thread::sleep(Duration::from_millis(100));
@@ -312,12 +363,26 @@ mod tests {
 
     #[test]
     fn an_answer_that_does_not_fit_is_told() {
-        let (mut ours, served) = talk(Peers { poller: None }, Duration::from_secs(5));
+        let (mut ours, served) = talk(Duration::from_secs(5));
         write_frame(&mut ours, &Request::NextReport { wait_ms: 0 }).unwrap();
         let reply = read_frame::<Reply>(&mut ours).unwrap();
         assert!(matches!(reply, Reply::Error { code: ErrorCode::TooLarge, .. }));
         drop(ours);
         served.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn the_poller_cannot_take_the_operators_places() {
+        let open = Arc::new(Open::default());
+        let places: Vec<_> = std::iter::from_fn(|| open.take(Caller::Poller)).collect();
+        assert_eq!(places.len(), MAX_POLLER_CONNECTIONS);
+        let own: Vec<_> = std::iter::from_fn(|| open.take(Caller::Operator)).collect();
+        assert_eq!(own.len(), MAX_OPERATOR_CONNECTIONS);
+        // A place is free again however its connection ended.
+        drop(places);
+        assert!(open.take(Caller::Poller).is_some() && open.take(Caller::Operator).is_none());
+        drop(own);
+        assert!(open.is_empty());
     }
 
     #[test]
@@ -331,7 +396,7 @@ mod tests {
         }
         let (mut ours, theirs) = UnixStream::pair().unwrap();
         let served = thread::spawn(move || {
-            converse(&theirs, Peers { poller: None }, &Wide, Duration::from_millis(300))
+            converse(&theirs, Caller::Operator, &Wide, Duration::from_millis(300))
         });
         write_frame(&mut ours, &Request::NextReport { wait_ms: 0 }).unwrap();
         assert!(served.join().unwrap().is_err());

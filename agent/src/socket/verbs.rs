@@ -7,7 +7,7 @@ use freehold_protocol::{
     job::JobKind,
     report::Outcome,
     time::Timestamp,
-    wire::{EventsRequest, Head, Inventory, PollAnswer, ReportRequest, RunningJob},
+    wire::{EventsRequest, Head, Inventory, JobAttempt, PollAnswer, ReportRequest, RunningJob},
 };
 use serde::{Deserialize, Serialize};
 
@@ -139,6 +139,8 @@ pub struct StatusView {
     pub trust_expires: Timestamp,
     /// Accepted jobs that do not rest.
     pub running: Vec<RunningJob>,
+    /// Jobs that rest and whose report has not been acknowledged; only when a nonce was asked for.
+    pub reporting: Vec<JobAttempt>,
     /// The same and stuck ones, with more for people.
     pub jobs: Vec<JobView>,
     /// How many more jobs would start now.

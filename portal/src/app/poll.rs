@@ -6,7 +6,7 @@ use freehold_protocol::{
     ids::{AgentId, JobId},
     time::Timestamp,
     trust::MAX_STEPS,
-    wire::{Head, MAX_POLL_ANSWER_BYTES, PollAnswer, PollPayload, PollRequest},
+    wire::{Head, JobAttempt, MAX_POLL_ANSWER_BYTES, PollAnswer, PollPayload, PollRequest},
 };
 use serde_json::json;
 
@@ -28,8 +28,8 @@ use crate::{
 const MAX_LINKS: usize = 8;
 /// Room in an answer for everything but the job envelopes: the signed part, and trust documents.
 const OTHER_ANSWER_BYTES: usize = 320 * 1024;
-/// An accepted job that the agent neither works on nor reports for so long is lost: its report was
-/// acknowledged by a database that has since been restored from a backup.
+/// An accepted job that the agent neither works on nor reports, and whose report does not come for so
+/// long after it was asked for again, is lost.
 const LOST_SECS: i64 = 15 * 60;
 
 /// How leases and waits are measured.
@@ -63,8 +63,12 @@ pub struct Turn {
     pub links: Vec<Link>,
     /// Where its chain ends with them.
     pub head: Head,
-    /// Jobs to stop.
-    pub cancel: Vec<JobId>,
+    /// What to stop.
+    pub cancel: Vec<JobAttempt>,
+    /// Reports to tell again.
+    pub report: Vec<JobAttempt>,
+    /// Whether one of them has not been asked for before.
+    pub asks_anew: bool,
     /// Stuck jobs to try again.
     pub resume: Vec<JobId>,
     /// See [`PollPayload::conflict`].
@@ -75,11 +79,30 @@ pub struct Turn {
     pub next_at: Option<Timestamp>,
 }
 
+/// When an answer is given, and when the agent shall ask again.
+#[derive(Debug, Clone, Copy)]
+pub struct Timing {
+    /// See [`PollPayload::now`].
+    pub now: Timestamp,
+    /// See [`PollPayload::held_millis`].
+    pub held_millis: u64,
+    /// See [`PollPayload::next_poll_seconds`].
+    pub next_poll_seconds: u32,
+    /// See [`PollPayload::wait_seconds`].
+    pub wait_seconds: u32,
+}
+
 impl Turn {
     /// Whether there is nothing to tell but the time.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.links.is_empty() && self.cancel.is_empty() && self.resume.is_empty()
+        self.links.is_empty() && self.cancel.is_empty() && self.resume.is_empty() && !self.asks_anew
+    }
+
+    /// Whether it holds orders that are repeated in every answer until a report comes.
+    #[must_use]
+    pub fn repeats_orders(&self) -> bool {
+        !self.cancel.is_empty() || !self.resume.is_empty()
     }
 
     /// The signed answer.
@@ -91,25 +114,25 @@ impl Turn {
         keys: &PortalKeys,
         agent: AgentId,
         request: &PollRequest,
-        now: Timestamp,
-        next_poll_seconds: u32,
-        wait_seconds: u32,
+        timing: &Timing,
     ) -> Result<PollAnswer, AppError> {
         let payload = PollPayload {
             portal: keys.portal(),
             agent_id: agent,
             nonce: request.nonce.clone(),
-            now,
+            now: timing.now,
+            held_millis: timing.held_millis,
             epoch: keys.epoch(),
             trust_version: keys.trust_version(),
             head: self.head,
             jobs: self.links.iter().map(|link| link.digest).collect(),
             cancel: self.cancel,
+            report: self.report,
             resume: self.resume,
             conflict: self.conflict,
             drain: self.drain,
-            next_poll_seconds,
-            wait_seconds,
+            next_poll_seconds: timing.next_poll_seconds,
+            wait_seconds: timing.wait_seconds,
         };
         let answer = Envelope::sign(&payload, &[keys.job()])
             .map_err(|error| AppError::bug("a poll answer was not signed").because(error))?;
@@ -155,7 +178,7 @@ impl Poll {
             return Ok(self.turn(tx, &host, Vec::new(), self.request.head, true));
         }
         let agent = start_epoch(tx, keys, agent, self.request.head)?;
-        self.settle_lost(tx, &agent, &host)?;
+        let asks_anew = self.settle_lost(tx, &agent, &host)?;
         let from =
             if self.request.head.epoch == agent.head.epoch { self.request.head.seq } else { 0 };
         let mut links = chain::after(tx, agent.id, agent.head.epoch, from, MAX_LINKS)?;
@@ -177,6 +200,7 @@ impl Poll {
             |link| Head { epoch: link.epoch, seq: link.seq, hash: link.digest },
         );
         let mut turn = self.turn(tx, &host, links, head, false);
+        turn.asks_anew = asks_anew;
         self.orders(tx, &mut turn)?;
         if open && self.request.free_workers > 0 {
             turn.next_at = jobs::next_not_before(tx, host.id)?;
@@ -197,6 +221,8 @@ impl Poll {
             links,
             head,
             cancel: Vec::new(),
+            report: Vec::new(),
+            asks_anew: false,
             resume: Vec::new(),
             conflict,
             drain: host.drained,
@@ -276,46 +302,72 @@ impl Poll {
         )
     }
 
-    fn settle_lost(&self, tx: &Tx<'_>, agent: &AgentRow, host: &HostRow) -> Result<(), AppError> {
+    /// Finds jobs of which nobody knows any more: the agent neither works on them nor holds a report
+    /// that waits, and this database has none. Their report is asked for again; one that has not come
+    /// long after that never will. Says whether one is asked for the first time.
+    fn settle_lost(&self, tx: &Tx<'_>, agent: &AgentRow, host: &HostRow) -> Result<bool, AppError> {
         if !self.first {
-            return Ok(());
+            return Ok(false);
         }
+        let mut asks_anew = false;
         let head = self.request.head;
         for job in jobs::out_to(tx, agent.id)? {
             let accepted = job.position.is_some_and(|place| place <= (head.epoch, head.seq));
-            let listed = self.request.running.iter().any(|running| running.job_id == job.id);
-            let quiet =
-                job.progress_at.is_none_or(|at| tx.now().millis_since(at) > LOST_SECS * 1000);
-            if accepted && !listed && quiet && job.resume_requested_at.is_none() {
+            let own = JobAttempt { job_id: job.id, attempt: job.attempt };
+            if !accepted || self.holds(own) || job.resume_requested_at.is_some() {
+                continue;
+            }
+            let Some(asked_at) = job.report_asked_at else {
+                jobs::ask_for_report(tx, &job)?;
+                asks_anew = true;
+                continue;
+            };
+            if tx.now().millis_since(asked_at) > LOST_SECS * 1000 {
                 let failure = Failure::new(
                     FailureClass::Host,
                     "the agent has finished the job, but its report is not in this database",
-                    "the database was probably restored from a backup: check the tenant, then queue the job again if needed; a report that still comes puts this right",
+                    "it was asked for again and did not come: check the tenant, then queue the job again if needed; a report that still comes puts this right",
                 );
                 settle(tx, &job, JobState::Failed, &failure, &format!("agent:{}", host.name))?;
                 jobs::note_lost(tx, &job)?;
             }
         }
-        Ok(())
+        Ok(asks_anew)
     }
 
-    /// Cancel and resume orders. They are repeated in every answer until a report comes.
+    /// Whether the agent says that it works on this attempt or is about to report it.
+    fn holds(&self, job: JobAttempt) -> bool {
+        self.works_on(job) || self.request.reporting.contains(&job)
+    }
+
+    /// Whether the agent says that it works on this attempt.
+    fn works_on(&self, job: JobAttempt) -> bool {
+        let mut running = self.request.running.iter();
+        running.any(|running| running.job_id == job.job_id && running.attempt == job.attempt)
+    }
+
+    /// Cancel and resume orders, and reports to tell again. They are repeated in every answer until a
+    /// report comes.
     fn orders(&self, tx: &Tx<'_>, turn: &mut Turn) -> Result<(), AppError> {
         let out = jobs::out_to(tx, self.agent)?;
         for job in &out {
+            let own = JobAttempt { job_id: job.id, attempt: job.attempt };
             if job.cancel_requested_at.is_some() {
-                turn.cancel.push(job.id);
+                turn.cancel.push(own);
             }
-            let undoing_now = self.request.running.iter().any(|running| running.job_id == job.id);
-            if job.resume_requested_at.is_some() && !undoing_now {
+            if job.resume_requested_at.is_some() && !self.works_on(own) {
                 turn.resume.push(job.id);
+            }
+            if job.report_asked_at.is_some() && !self.holds(own) {
+                turn.report.push(own);
             }
         }
         // The chain is delivered whole; what is settled already is not to be started.
         for link in &turn.links {
-            let live = out.iter().any(|job| job.id == link.job_id && job.attempt == link.attempt);
-            if !live && !turn.cancel.contains(&link.job_id) {
-                turn.cancel.push(link.job_id);
+            let own = JobAttempt { job_id: link.job_id, attempt: link.attempt };
+            let live = out.iter().any(|job| (job.id, job.attempt) == (own.job_id, own.attempt));
+            if !live && !turn.cancel.contains(&own) {
+                turn.cancel.push(own);
             }
         }
         Ok(())

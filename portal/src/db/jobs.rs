@@ -12,7 +12,7 @@ use freehold_protocol::{
 use rusqlite::{OptionalExtension, Row, params};
 
 pub use moves::{
-    Lease, Rest, delete, expired, has_lost_leases, lease, next_attempt, note_lost,
+    Lease, Rest, ask_for_report, delete, expired, has_lost_leases, lease, next_attempt, note_lost,
     note_lost_leases, renew, renew_silent, request_cancel, request_resume, requeue_unaccepted,
     rest, rest_late, stale,
 };
@@ -93,6 +93,8 @@ pub struct JobHead {
     pub cancel_reason: Option<String>,
     /// Since when an admin wants its undo tried again.
     pub resume_requested_at: Option<Timestamp>,
+    /// Since when its report has been asked for again.
+    pub report_asked_at: Option<Timestamp>,
     /// Why it failed.
     pub failure: Option<Failure>,
     /// What it found or made; a sealed password is taken out.
@@ -144,6 +146,7 @@ impl JobHead {
             cancel_requested_at: codec::time_opt(row, "cancel_requested_at")?,
             cancel_reason: row.get("cancel_reason")?,
             resume_requested_at: codec::time_opt(row, "resume_requested_at")?,
+            report_asked_at: codec::time_opt(row, "report_asked_at")?,
             failure: codec::json_opt(row, "failure")?,
             result: codec::json_opt(row, "result")?,
             generation: row.get("generation")?,

@@ -15,6 +15,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "revoked hosts, lost jobs, orphan reports",
         include_str!("../../../migrations/portal/0003_revoked_lost_orphans.sql"),
     ),
+    ("report asked for", include_str!("../../../migrations/portal/0004_report_asked.sql")),
 ];
 
 /// The schema version that this program writes.

@@ -132,3 +132,55 @@ impl Handler for PortalHandler {
         respond::secured(response)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use freehold_protocol::time::Timestamp;
+
+    use super::*;
+    use crate::{clock::ManualClock, config::Config, db, http::server::Method};
+
+    fn handler(dir: &std::path::Path) -> PortalHandler {
+        let config = Config { data_dir: dir.join("data"), ..Config::default() };
+        let clock = ManualClock::at(Timestamp::from_millis(1_790_000_000_000));
+        let (portal, _) = Portal::open(config, Arc::new(clock)).unwrap();
+        PortalHandler::new(Arc::new(portal), Arc::new(ServerStats::default()))
+    }
+
+    fn get(handler: &PortalHandler, path: &str, peer: [u8; 4]) -> (u16, String) {
+        let head = Head::new(Method::Get, path, &[]).unwrap();
+        let mut request = Request::detached(head, Vec::new());
+        request.peer = peer.into();
+        let response = handler.handle(request);
+        let body = String::from_utf8(response.body_bytes().unwrap().to_vec()).unwrap();
+        (response.status(), body)
+    }
+
+    #[test]
+    fn a_portal_that_cannot_write_is_alive_and_not_ready() {
+        let dir = tempfile::tempdir().unwrap();
+        let handler = handler(dir.path());
+        let stranger = [203, 0, 113, 9];
+        assert_eq!(get(&handler, "/readyz", stranger), (200, "ready\n".into()));
+        let failed = handler.portal.db.write(|_| Err::<(), _>(db::storage_failed()));
+        assert!(failed.is_err() && handler.portal.db.fatal().is_some());
+        let (status, body) = get(&handler, "/readyz", stranger);
+        assert_eq!(status, 503);
+        // Nothing of the reason is for strangers.
+        assert!(body.starts_with("not ready") && !body.contains("disk"), "{body}");
+        assert_eq!(get(&handler, "/healthz", stranger).0, 200);
+        assert!(
+            get(&handler, "/metrics", [127, 0, 0, 1]).1.contains("freehold_database_writable 0")
+        );
+    }
+
+    #[test]
+    fn figures_are_for_this_machine_and_for_tokens() {
+        let dir = tempfile::tempdir().unwrap();
+        let handler = handler(dir.path());
+        assert_eq!(get(&handler, "/metrics", [127, 0, 0, 1]).0, 200);
+        let (status, body) = get(&handler, "/metrics", [203, 0, 113, 9]);
+        assert_eq!(status, 401);
+        assert!(!body.contains("freehold_jobs") && !body.contains("freehold_hosts"), "{body}");
+    }
+}

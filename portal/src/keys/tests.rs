@@ -214,3 +214,31 @@ fn an_offline_root_key_stops_only_the_rotation() {
     let error = ring.rotate(Rotation::Routine, now()).unwrap_err();
     assert!(matches!(error, KeyError::RootOffline { .. }));
 }
+
+#[test]
+fn systemds_credentials_go_before_the_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, credentials) = (dir.path().join("keys"), dir.path().join("credentials"));
+    let known = known(&open(&path, &KnownKeys::default()).unwrap());
+    fs::create_dir(&credentials).unwrap();
+    for file in ["master.key", "root.pem", "seal.key", "portal-id"] {
+        let credential = credentials.join(format!("freehold.{file}"));
+        fs::rename(path.join(file), &credential).unwrap();
+        // As systemd shows them.
+        fs::set_permissions(&credential, fs::Permissions::from_mode(0o440)).unwrap();
+    }
+    assert!(matches!(open(&path, &known), Err(KeyError::Missing { .. })));
+    let opened = || KeyRing::open(&path, Some(&credentials), &known, now());
+    let ring = opened().unwrap();
+    assert_eq!(ring.current().portal(), known.portal.unwrap());
+    assert_eq!(Some(ring.current().master().id()), known.master);
+    ring.rotate(Rotation::Routine, now()).unwrap();
+    assert_eq!(ring.current().trust_version(), 2);
+
+    // A damaged one is named where it lies, and another portal's is not taken.
+    let master = credentials.join("freehold.master.key");
+    fs::remove_file(&master).unwrap();
+    fs::write(&master, "rubbish").unwrap();
+    let error = opened().unwrap_err();
+    assert!(error.to_string().contains("freehold.master.key"), "{error}");
+}

@@ -6,3 +6,4 @@ mod commands;
 mod fake;
 mod licensing;
 mod local;
+mod storage;

@@ -18,7 +18,7 @@ use freehold_protocol::{
     report::{HostFacts, Report, TenantHealth},
     time::Timestamp,
     trust::TrustDocument,
-    wire::{Head, PollAnswer, PollPayload, Receipt},
+    wire::{Head, JobAttempt, PollAnswer, PollPayload, Receipt},
 };
 
 use crate::{
@@ -54,6 +54,10 @@ pub fn agent_id() -> AgentId {
 }
 pub fn job_id(n: u16) -> JobId {
     id(n)
+}
+
+pub fn attempt(n: u16, attempt: u32) -> JobAttempt {
+    JobAttempt { job_id: job_id(n), attempt }
 }
 
 /// Every step is done at once, unless it is held; runs are counted.
@@ -125,6 +129,7 @@ pub struct World {
     pub report_key: SigningKey,
     pub host_clock: Arc<FixedClock>,
     key_path: PathBuf,
+    patience: Patience,
     _dir: tempfile::TempDir,
 }
 
@@ -143,6 +148,10 @@ fn document(version: u64, epoch: u64, root: &SigningKey, job: &SigningKey) -> Tr
 
 impl World {
     pub fn new() -> Self {
+        Self::with(Patience::default())
+    }
+
+    pub fn with(patience: Patience) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let key_path = dir.path().join("report.pem");
         let report_key = identity::ensure_signing_key(&key_path, None).unwrap();
@@ -172,7 +181,7 @@ impl World {
         journal.enroll(&new, Timestamp::from_millis(0)).unwrap();
         let host_clock = Arc::new(FixedClock::at(Timestamp::from_millis(1_000_000)));
         let stage = Arc::new(Counting::default());
-        let executor = build(&journal, &host_clock, &stage, &key_path);
+        let executor = build(&journal, &host_clock, &stage, &key_path, patience);
         Self {
             executor,
             journal,
@@ -182,13 +191,15 @@ impl World {
             report_key,
             host_clock,
             key_path,
+            patience,
             _dir: dir,
         }
     }
 
     pub fn restart(&mut self) {
         self.executor.stop();
-        self.executor = build(&self.journal, &self.host_clock, &self.stage, &self.key_path);
+        let (journal, clock) = (&self.journal, &self.host_clock);
+        self.executor = build(journal, clock, &self.stage, &self.key_path, self.patience);
     }
 
     /// Portal time: a day after the host's.
@@ -213,6 +224,13 @@ impl World {
             actor: "ann".into(),
             work: Work::ProbeHost(ProbeHost {}),
         }
+    }
+
+    /// A job of twelve steps.
+    pub fn deploy(&self, seq: u64, id: u16) -> Job {
+        let text = include_str!("../../../../protocol/tests/wire/job-deploy-tenant.json");
+        let work = serde_json::from_str::<Job>(text).unwrap().work;
+        Job { work, ..self.job(seq, id) }
     }
 
     pub fn digest(&self, job: &Job) -> Sha256Digest {
@@ -253,11 +271,13 @@ impl World {
             agent_id: agent_id(),
             nonce,
             now: self.now(),
+            held_millis: 0,
             epoch: 1,
             trust_version: 1,
             head: Head::start_of(1),
             jobs: jobs.iter().map(|job| job.payload_digest().unwrap()).collect(),
             cancel: vec![],
+            report: vec![],
             resume: vec![],
             conflict: false,
             drain: false,
@@ -268,12 +288,17 @@ impl World {
         PollAnswer { answer: Envelope::sign(&poll, &[key]).unwrap(), jobs, trust: vec![] }
     }
 
-    pub fn nonce(&self) -> Nonce {
+    /// What the poller is told for its next poll.
+    pub fn asked(&self) -> StatusView {
         let request = Request::Status { for_poll: true, poller: String::new() };
         match self.executor.answer(Caller::Poller, request) {
-            Reply::Status(view) => view.nonce.unwrap(),
+            Reply::Status(view) => *view,
             other => panic!("{other:?}"),
         }
+    }
+
+    pub fn nonce(&self) -> Nonce {
+        self.asked().nonce.unwrap()
     }
 
     pub fn offer(
@@ -362,6 +387,7 @@ fn build(
     host_clock: &Arc<FixedClock>,
     stage: &Arc<Counting>,
     key_path: &std::path::Path,
+    patience: Patience,
 ) -> Arc<Executor> {
     let clock = Arc::new(PortalClock::new(Arc::clone(host_clock) as Arc<dyn Clock>));
     let engine = Engine::new(
@@ -369,7 +395,7 @@ fn build(
         Arc::new(Host::for_tests(Box::new(Script::new()))),
         Arc::new(Counted(Arc::clone(stage))),
         Arc::clone(&clock) as Arc<dyn Clock>,
-        Patience::default(),
+        patience,
     );
     Executor::new(Parts {
         journal: journal.clone(),

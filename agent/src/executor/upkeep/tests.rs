@@ -224,6 +224,7 @@ fn executor(
     host.config.certbot.webroot = base.join("www");
     host.config.certificates_dir = base.join("certificates");
     let clock = Arc::new(PortalClock::new(Arc::clone(clock) as Arc<dyn Clock>));
+    clock.set(clock.now());
     let engine = Engine::new(
         journal.clone(),
         Arc::new(host),

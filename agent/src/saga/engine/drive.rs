@@ -14,6 +14,9 @@ use crate::saga::state::{Record, Status};
 use crate::saga::step::{Before, RunEnd, Step, StepOutput};
 use crate::saga::watch::{Bounds, Interruption, Throttle, supervise};
 
+/// How often it is looked whether the time has become known.
+const TIME_TICK: Duration = Duration::from_millis(200);
+
 /// One saga being brought to rest by one thread.
 pub(super) struct Drive<'a> {
     pub(super) engine: &'a Engine,
@@ -108,11 +111,40 @@ impl<'a> Drive<'a> {
         Ok(())
     }
 
-    /// Time left of the whole job.
-    fn time_left(&self) -> Duration {
+    /// Time left of the whole job; nothing while the time is not known. After a restart of the
+    /// machine the host's clock may be a day ahead, and a job that is nearly done is not to be undone
+    /// for that.
+    fn time_left(&self) -> Option<Duration> {
+        let now = self.engine.clock.certain()?;
         let limit = i64::from(self.saga.plan.order.timeout_secs).saturating_mul(1000);
-        let used = self.engine.clock.now().millis_since(self.saga.started_at).max(0);
-        Duration::from_millis(u64::try_from(limit.saturating_sub(used)).unwrap_or_default())
+        let used = now.millis_since(self.saga.started_at).max(0);
+        Some(Duration::from_millis(u64::try_from(limit.saturating_sub(used)).unwrap_or_default()))
+    }
+
+    /// Whether what comes next depends on the time, which is not known.
+    pub(super) fn lacks_time(&self) -> bool {
+        match self.saga.status {
+            Status::Running { step, .. } => {
+                step < self.saga.plan.steps.len()
+                    && self.step(step).judges_time()
+                    && self.engine.clock.certain().is_none()
+            }
+            _ => false,
+        }
+    }
+
+    /// Waits until the time is known, the job is cancelled, or the engine halts.
+    pub(super) fn await_time(&self) {
+        if let Status::Running { step, .. } = self.saga.status
+            && self.lacks_time()
+        {
+            self.tell(step, EventKind::Progress, "waits for the portal's time");
+        }
+        while self.lacks_time() && !self.cancel.is_cancelled() {
+            if self.engine.halt.sleep(TIME_TICK) {
+                return;
+            }
+        }
     }
 
     /// Records that a step starts, unless the saga is to stop here.
@@ -125,7 +157,7 @@ impl<'a> Drive<'a> {
                     format!("the job was cancelled before {name}"),
                     "queue a new job when it is wanted again",
                 ))
-            } else if self.time_left().is_zero() {
+            } else if self.time_left().is_some_and(|left| left.is_zero()) {
                 Some(Interruption::JobTime.to_failure(name, self.saga.plan.order.timeout_secs))
             } else {
                 None
@@ -308,7 +340,7 @@ impl<'a> Drive<'a> {
     ) -> (T, Option<Interruption>) {
         let bounds = Bounds {
             order: may_stop.then_some(self.cancel),
-            job: may_stop.then(|| self.time_left()),
+            job: self.time_left().filter(|_| may_stop),
             step: limit,
             quiet: self.engine.patience.quiet,
         };

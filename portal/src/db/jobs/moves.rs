@@ -41,7 +41,7 @@ pub fn lease(tx: &Tx<'_>, job: &JobRow, lease: &Lease) -> Result<(), AppError> {
         .sql()
         .prepare_cached(
             "UPDATE jobs SET state = 'leased', agent_id = ?3, epoch = ?4, seq = ?5, digest = ?6, lease_until = ?7,
-                    lease_lost_at = NULL, lost_at = NULL, step = '', undoing = 0, progress_at = ?8, updated_at = ?8,
+                    lease_lost_at = NULL, lost_at = NULL, report_asked_at = NULL, step = '', undoing = 0, progress_at = ?8, updated_at = ?8,
                     started_at = NULL, ended_at = NULL, failure = NULL, result = NULL, generation = generation + 1
               WHERE id = ?1 AND state = 'queued' AND attempt = ?2",
         )?
@@ -73,7 +73,7 @@ pub fn renew(
         .prepare_cached(
             "UPDATE jobs SET state = 'running', lease_until = ?4, lease_lost_at = NULL, step = ?5, undoing = ?6,
                     progress_at = max(coalesce(progress_at, 0), ?7), updated_at = ?8,
-                    started_at = coalesce(started_at, ?8)
+                    started_at = coalesce(started_at, ?8), report_asked_at = NULL
               WHERE id = ?1 AND agent_id = ?2 AND attempt = ?3 AND state IN ('leased', 'running')",
         )?
         .execute(params![
@@ -103,6 +103,18 @@ pub fn renew_silent(tx: &Tx<'_>, agent: AgentId, until: Timestamp) -> Result<(),
         )?
         .execute(params![agent.to_string(), until.as_millis()])?;
     Ok(())
+}
+
+/// Notes that the report of a job in an agent's hands is asked for again.
+///
+/// # Errors
+/// `transition_refused`.
+pub fn ask_for_report(tx: &Tx<'_>, job: &JobRow) -> Result<(), AppError> {
+    let changed = tx.sql().execute(
+        "UPDATE jobs SET report_asked_at = ?3 WHERE id = ?1 AND attempt = ?2 AND state IN ('leased', 'running')",
+        params![job.id.to_string(), job.attempt, tx.now().as_millis()],
+    )?;
+    expect_one(changed, "job")
 }
 
 /// Leased → queued for jobs that the agent never accepted when its chain starts anew; says which.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use freehold_protocol::{
     ids::AgentId,
-    wire::{MAX_WAIT_SECS, PollRequest},
+    wire::{MAX_LISTED_JOBS, MAX_WAIT_SECS, PollRequest},
 };
 
 use super::{
@@ -15,21 +15,24 @@ use super::{
     field,
 };
 use crate::{
-    app::poll::{Pace, Poll, Turn},
+    app::poll::{Pace, Poll, Timing, Turn},
     context::Portal,
     error::AppError,
     keys::mint,
     waiting_room::Woke,
 };
 
-/// Most running jobs that an agent may list.
-const MAX_RUNNING: usize = 256;
 /// Interval of agents that must not hold a connection, in seconds; up to a third more at random.
 const INTERVAL_SECS: u32 = 30;
 /// When an agent in conflict is asked again for its proof, in seconds.
 const PROOF_SECS: u32 = 2;
 /// When an agent that was sent away asks again, in seconds.
 const AWAY_SECS: u32 = 2;
+
+/// When an agent that was told to cancel or to resume asks again, in seconds. The order is repeated
+/// until a report comes, and an undo takes its time: without a pause the two would ask and answer as
+/// fast as they can.
+const ORDER_SECS: u32 = 1;
 
 /// Answers a poll.
 pub(super) fn poll(
@@ -40,7 +43,8 @@ pub(super) fn poll(
     let asked: PollRequest = input::body(request)?;
     check(&asked)?;
     let rhythm = Rhythm::of(portal, &asked)?;
-    let end = Instant::now() + rhythm.hold;
+    let begun = Instant::now();
+    let end = begun + rhythm.hold;
     let mut look = Poll {
         agent,
         request: asked.clone(),
@@ -77,25 +81,36 @@ pub(super) fn poll(
         }
     };
     drop(ticket);
-    let next = if away {
+    let next_poll_seconds = if away {
         AWAY_SECS
     } else if turn.conflict && asked.head_proof.is_none() {
         PROOF_SECS
-    } else if turn.links.is_empty() {
-        rhythm.next_poll_secs
-    } else {
+    } else if !turn.links.is_empty() {
         // Whoever has just been given work comes back at once to say that it took it.
         0
+    } else if turn.repeats_orders() {
+        rhythm.next_poll_secs.max(ORDER_SECS)
+    } else {
+        rhythm.next_poll_secs
     };
-    let now = portal.db.now();
-    let answer = turn.answer(&keys, agent, &asked, now, next, rhythm.wait_secs)?;
+    // In this order: what passes between the two lines must not count as held.
+    let held_millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let timing = Timing {
+        now: portal.db.now(),
+        held_millis,
+        next_poll_seconds,
+        wait_seconds: rhythm.wait_secs,
+    };
+    let answer = turn.answer(&keys, agent, &asked, &timing)?;
     Ok(Response::json(200, &answer))
 }
 
 fn check(asked: &PollRequest) -> Result<(), AppError> {
     let mut error = AppError::new(crate::error::Kind::Invalid, "invalid", "a field was refused");
-    if asked.running.len() > MAX_RUNNING {
-        error.fields.push(field("/running", format!("use at most {MAX_RUNNING} jobs")));
+    for (name, jobs) in [("/running", asked.running.len()), ("/reporting", asked.reporting.len())] {
+        if jobs > MAX_LISTED_JOBS {
+            error.fields.push(field(name, format!("use at most {MAX_LISTED_JOBS} jobs")));
+        }
     }
     if asked.agent_version.len() > 64 {
         error.fields.push(field("/agentVersion", "use at most 64 bytes".into()));

@@ -1,21 +1,23 @@
 //! The agent API from the outside of its handlers: a real database, real keys, a scripted agent.
 
 mod aged;
+mod edges;
 mod given_up;
 mod history;
+mod lost;
 mod world;
 
 use std::{collections::BTreeMap, sync::Arc, thread, time::Duration};
 
 use freehold_protocol::{
     failure::{Failure, FailureClass},
-    ids::{AgentId, Sha256Digest},
+    ids::{AgentId, JobId, Sha256Digest},
     job::{ReleaseRef, Work},
     keys::SigningKey,
     report::{Deployed, Event, EventKind, HealthStatus, JobResult, Outcome, Removed, TenantHealth},
     seal::{SealContext, seal},
     secret::Secret,
-    wire::{EventsAnswer, EventsRequest, PollAnswer, RunningJob},
+    wire::{EventsAnswer, EventsRequest, JobAttempt, PollAnswer, RunningJob},
 };
 
 use crate::{
@@ -32,6 +34,10 @@ use crate::{
 };
 
 use world::{ACTOR, Agent, World, call, facts, removal, upstream};
+
+fn first_attempt(job_id: JobId) -> JobAttempt {
+    JobAttempt { job_id, attempt: 1 }
+}
 
 #[test]
 fn enrollment_is_single_use_repeatable_by_the_same_agent_and_each_refusal_says_why() {
@@ -218,7 +224,11 @@ fn cancel_expiry_lease_and_standstill() {
     let (_, jobs) = agent.poll(&world);
     cancel(given);
     for _ in 0..2 {
-        assert_eq!(agent.poll(&world).0.cancel, [given], "repeated until the report comes");
+        assert_eq!(
+            agent.poll(&world).0.cancel,
+            [first_attempt(given)],
+            "repeated until the report comes"
+        );
     }
     let failure = Failure::new(FailureClass::Cancelled, "cancelled", "none");
     agent.report(&world, &jobs[0], Outcome::Cancelled, Some(failure), None).unwrap();

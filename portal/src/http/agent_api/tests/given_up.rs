@@ -141,6 +141,8 @@ fn given_up(
 ) -> (freehold_protocol::job::Job, freehold_protocol::ids::Sha256Digest) {
     let id = world.queue(removal(tenant));
     let (_, mut jobs) = agent.poll(world);
+    // Asked for again, and still not there.
+    assert_eq!(agent.poll(world).0.report.len(), 1);
     world.clock.advance_secs(16 * 60);
     agent.poll(world);
     let job = world.job(id);

@@ -16,8 +16,8 @@ use freehold_protocol::{
     time::Timestamp,
     trust::Trust,
     wire::{
-        EnrollAnswer, EnrollRequest, Head, PollAnswer, PollPayload, PollRequest, Receipt,
-        ReportRequest, RunningJob,
+        EnrollAnswer, EnrollRequest, Head, JobAttempt, PollAnswer, PollPayload, PollRequest,
+        Receipt, ReportRequest, RunningJob,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -220,6 +220,7 @@ pub(super) struct Agent {
     pub(super) head: Head,
     pub(super) last: Option<Envelope>,
     pub(super) running: Vec<RunningJob>,
+    pub(super) reporting: Vec<JobAttempt>,
     pub(super) nonces: u8,
 }
 
@@ -234,6 +235,7 @@ impl Agent {
             head: Head::start_of(1),
             last: None,
             running: Vec::new(),
+            reporting: Vec::new(),
             nonces: 0,
         }
     }
@@ -319,6 +321,7 @@ impl Agent {
             head_proof: None,
             trust_version: self.trust.as_ref().unwrap().document().version,
             running: self.running.clone(),
+            reporting: self.reporting.clone(),
             free_workers: 2,
             wait_seconds,
             clock: world.clock.now(),
