@@ -30,32 +30,35 @@ use crate::{
 
 /// How long the last answers on the socket may take.
 const CLOSE_LIMIT: Duration = Duration::from_secs(3);
-/// How often the main threads look around.
-const TICK: Duration = Duration::from_millis(500);
+/// How often the main threads look around when nothing wakes them. Each wake-up of an idle host costs
+/// its processor more than what is done then.
+const LOOK: Duration = Duration::from_secs(10);
 /// How often an executor that is not enrolled looks whether it is by now.
-const ENROLLMENT_TICKS: u32 = 4;
+const ENROLLMENT_LOOK: Duration = Duration::from_secs(2);
 
 /// The poller's life.
 ///
 /// # Errors
 /// When its files or settings cannot be used.
 pub fn poll(config: &Config) -> Result<(), CliError> {
-    let stop = stop_signal()?;
     let poller = Poller::new(config, Arc::new(SystemClock));
+    let signalled = Arc::clone(&poller);
+    on_stop_signal(move || {
+        tracing::info!("stopping");
+        notify(&[NotifyState::Stopping]);
+        signalled.stop();
+    })?;
     let watched = Arc::clone(&poller);
     let watcher = thread::Builder::new()
         .name("watch".into())
         .spawn(move || {
             notify(&[NotifyState::Ready]);
             let mut watchdog = Watchdog::new();
-            while !watched.is_stopping() {
+            loop {
                 watchdog.feed();
-                if stop.load(Ordering::SeqCst) {
-                    tracing::info!("stopping");
-                    notify(&[NotifyState::Stopping]);
-                    watched.stop();
+                if watched.pause(watchdog.every.unwrap_or(LOOK)) {
+                    break;
                 }
-                thread::sleep(TICK);
             }
         })
         .map_err(CliError::thread)?;
@@ -78,7 +81,13 @@ pub fn execute(
     workers: u32,
     stop_grace: Duration,
 ) -> Result<(), CliError> {
-    let stop = stop_signal()?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let (flag, signalled) = (Arc::clone(&stop), Arc::clone(executor));
+    on_stop_signal(move || {
+        flag.store(true, Ordering::SeqCst);
+        signalled.nudge();
+    })?;
+    let bell = listener.bell();
     let spawn = |name: String, work: Box<dyn FnOnce() + Send>| {
         let watched = Arc::clone(executor);
         let life = {
@@ -117,6 +126,7 @@ pub fn execute(
     watch(executor, &stop, stop_grace, &mut watchdog);
     rest(executor, stop_grace, &mut watchdog);
     executor.close();
+    bell.ring();
     let begun = Instant::now();
     while !accepting.is_finished() && begun.elapsed() < CLOSE_LIMIT {
         thread::sleep(Duration::from_millis(20));
@@ -134,8 +144,7 @@ fn watch(
     stop_grace: Duration,
     watchdog: &mut Watchdog,
 ) {
-    let mut ticks = 0u32;
-    while !executor.is_stopping() {
+    loop {
         // `busy` takes the lock that every thread needs: a deadlock would starve the watchdog.
         let busy = executor.busy();
         watchdog.feed();
@@ -148,13 +157,15 @@ fn watch(
             notify(&[NotifyState::Stopping]);
             executor.stop();
         }
-        ticks = ticks.wrapping_add(1);
-        if ticks.is_multiple_of(ENROLLMENT_TICKS)
-            && let Err(error) = executor.load_enrollment()
-        {
+        let enrolled = executor.load_enrollment().unwrap_or_else(|error| {
             tracing::error!(%error, "the enrollment cannot be used");
+            false
+        });
+        let look = if enrolled { LOOK } else { ENROLLMENT_LOOK };
+        if executor.pause(watchdog.every.unwrap_or(look).min(look), || stop.load(Ordering::SeqCst))
+        {
+            return;
         }
-        thread::sleep(TICK);
     }
 }
 
@@ -174,15 +185,26 @@ fn rest(executor: &Arc<Executor>, stop_grace: Duration, watchdog: &mut Watchdog)
     }
 }
 
-/// Set by SIGTERM and SIGINT. A second signal ends the process at once.
-fn stop_signal() -> Result<Arc<AtomicBool>, CliError> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
-        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
+/// Calls `stop` at SIGTERM or SIGINT, on a thread that sleeps until then. A second signal ends the
+/// process at once.
+fn on_stop_signal(stop: impl FnOnce() + Send + 'static) -> Result<(), CliError> {
+    let told = Arc::new(AtomicBool::new(false));
+    let signals = [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT];
+    for signal in signals {
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&told))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&told)))
             .map_err(CliError::signal)?;
     }
-    Ok(stop)
+    let mut signals = signal_hook::iterator::Signals::new(signals).map_err(CliError::signal)?;
+    thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || {
+            if signals.forever().next().is_some() {
+                stop();
+            }
+        })
+        .map(drop)
+        .map_err(CliError::thread)
 }
 
 /// Tells systemd that we are alive, as often as it wants to hear it.

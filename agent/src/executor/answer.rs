@@ -20,6 +20,10 @@ use crate::{
 
 /// Longest wait of `next-report`.
 const MAX_WAIT: Duration = Duration::from_secs(25);
+/// How often a waiting `next-report` looks at the outbox while jobs run.
+const BUSY_LOOK: Duration = Duration::from_millis(500);
+/// The same while none does.
+const IDLE_LOOK: Duration = Duration::from_secs(10);
 /// So many intervals without a good answer are a freeze.
 const FREEZE_INTERVALS: u32 = 3;
 /// Longest text of the poller that is kept.
@@ -268,8 +272,11 @@ impl Executor {
             if left.is_zero() || self.closed.load(Ordering::SeqCst) {
                 return Reply::Report(None);
             }
-            // Woken by every change; the short wait covers one that came before this line.
-            drop(self.changed.wait_timeout(live, left.min(Duration::from_millis(500))));
+            // Woken by every change; the shorter wait covers one that came before this line. Where no
+            // job is at work there are no events that somebody waits for.
+            let idle = live.running.is_empty() && live.queue.is_empty() && live.tended.is_none();
+            let look = if idle { IDLE_LOOK } else { BUSY_LOOK };
+            drop(self.changed.wait_timeout(live, left.min(look)));
         }
     }
 

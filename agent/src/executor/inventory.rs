@@ -14,6 +14,8 @@ use crate::{clock::Clock, journal::JournalError, poller::backoff::jittered};
 
 /// Least time between two looks at the host, whatever changes.
 const LEAST_PAUSE: Duration = Duration::from_secs(15);
+/// Least time between two looks at the clock.
+const SHORTEST_LOOK: Duration = Duration::from_millis(100);
 /// How often the health of tenants is looked at between two inventories.
 const LOOKS_PER_INTERVAL: u32 = 5;
 
@@ -76,9 +78,12 @@ impl Executor {
             if able && (first || (live.look_again && waited >= LEAST_PAUSE) || waited >= pause) {
                 return Some(std::mem::take(&mut live.look_again));
             }
+            // The clock since boot goes on while the machine sleeps, a wait does not: hence the bound.
+            let due = if live.look_again { LEAST_PAUSE } else { pause };
+            let left = due.saturating_sub(waited).clamp(SHORTEST_LOOK, LEAST_PAUSE);
             live = self
                 .changed
-                .wait_timeout(live, Duration::from_secs(1))
+                .wait_timeout(live, left)
                 .map(|(live, _)| live)
                 .unwrap_or_else(|poisoned| poisoned.into_inner().0);
         }

@@ -278,6 +278,24 @@ impl Executor {
         self.changed.notify_all();
     }
 
+    /// Waits until something changes, for `longest` at most; says whether it is stopping. It does not
+    /// wait at all when it is, or when `hurry` says so.
+    #[must_use]
+    pub fn pause(&self, longest: Duration, hurry: impl Fn() -> bool) -> bool {
+        let live = self.live();
+        if !self.is_stopping() && !hurry() {
+            drop(self.changed.wait_timeout(live, longest));
+        }
+        self.is_stopping()
+    }
+
+    /// Makes every thread that waits look around.
+    pub fn nudge(&self) {
+        // Under the lock, so that nobody who has just looked goes to sleep on it.
+        drop(self.live());
+        self.changed.notify_all();
+    }
+
     /// Whether it is stopping.
     #[must_use]
     pub fn is_stopping(&self) -> bool {

@@ -29,6 +29,8 @@ use crate::{
 
 /// How often a worker looks for a job whose time has come without being woken.
 const TICK: Duration = Duration::from_secs(1);
+/// The same while no job waits.
+const IDLE_LOOK: Duration = Duration::from_secs(30);
 /// Pause before a job is tried again that another job of its tenant holds up.
 const BUSY_PAUSE: Duration = Duration::from_secs(1);
 
@@ -102,9 +104,11 @@ impl Executor {
                 live.running.insert(row.job.job_id, running);
                 return Some((enrolled, row));
             }
+            // A job that waits may become ripe by time alone; without one only a change matters.
+            let look = if live.queue.is_empty() { IDLE_LOOK } else { TICK };
             live = self
                 .changed
-                .wait_timeout(live, TICK)
+                .wait_timeout(live, look)
                 .map(|(live, _)| live)
                 .unwrap_or_else(|poisoned| poisoned.into_inner().0);
         }

@@ -43,8 +43,8 @@ use crate::{
 
 /// How often an agent that is not enrolled looks whether it is by now.
 const ENROLLMENT_PAUSE: Duration = Duration::from_secs(2);
-/// How often it is looked whether both threads still work.
-const WATCH: Duration = Duration::from_secs(1);
+/// How often it is looked whether both threads still work, should one have ended without a word.
+const WATCH: Duration = Duration::from_secs(60);
 /// How long requests in hand may take once the poller is to stop.
 const STOP_GRACE: Duration = Duration::from_secs(2);
 const STOP_TICK: Duration = Duration::from_millis(20);
@@ -102,6 +102,15 @@ fn start(
     thread::Builder::new().name(name.into()).spawn(work).map_err(PollerError::Thread)
 }
 
+/// Ends the poller when its thread ends, also by a panic.
+struct EndsWith(Arc<Poller>);
+
+impl Drop for EndsWith {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
 impl Poller {
     /// A poller that has not begun.
     #[must_use]
@@ -123,10 +132,10 @@ impl Poller {
     /// See [`PollerError`].
     pub fn run(self: &Arc<Self>, config: &Config) -> Result<(), PollerError> {
         let Some((polling, telling)) = self.wait_for_lines(config)? else { return Ok(()) };
-        let (poller, teller) = (Arc::clone(self), Arc::clone(self));
+        let (poller, teller) = (EndsWith(Arc::clone(self)), EndsWith(Arc::clone(self)));
         let mut threads = vec![
-            start("poll", move || poller.poll(&polling))?,
-            start("tell", move || teller.tell(&telling))?,
+            start("poll", move || poller.0.poll(&polling))?,
+            start("tell", move || teller.0.tell(&telling))?,
         ];
         while !self.pause(WATCH) {
             if threads.iter().any(thread::JoinHandle::is_finished) {
@@ -209,7 +218,7 @@ impl Poller {
     }
 
     /// Sleeps; says whether it was told to stop.
-    fn pause(&self, duration: Duration) -> bool {
+    pub(crate) fn pause(&self, duration: Duration) -> bool {
         let guard = self.woken.0.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.woken.1.wait_timeout_while(guard, duration, |()| !self.is_stopping());
         drop(waited);

@@ -13,9 +13,9 @@ use crate::{
 };
 use freehold_protocol::wire::EventsAnswer;
 
-/// How long the executor may hold a question when there is nothing to tell. Short enough that a stop
-/// is prompt; the executor wakes us at once when there is something.
-const WAIT_MS: u32 = 5_000;
+/// How long the executor may hold a question when there is nothing to tell. It answers at once when
+/// there is something; each question costs both halves a connection.
+const WAIT_MS: u32 = 25_000;
 
 impl Poller {
     /// Tells until stopped.

@@ -371,6 +371,7 @@ fn the_poller_polls_signs_and_follows_the_portals_clock() {
         *portal.mood.lock().unwrap() = Mood::ClockSkew;
         let executor = crate::executor::build::executor(&config).unwrap();
         let listener = crate::socket::Listener::bind(&config.socket, None).unwrap();
+        let bell = listener.bell();
         let answerer: Arc<dyn crate::socket::Answerer> = Arc::clone(&executor) as _;
         let stop = executor.closed_flag();
         scope.spawn(move || {
@@ -393,6 +394,7 @@ fn the_poller_polls_signs_and_follows_the_portals_clock() {
         poller.stop();
         executor.stop();
         executor.close();
+        bell.ring();
     });
     assert!(portal.errors.lock().unwrap().is_empty(), "{:?}", portal.errors);
     let told = portal.told.lock().unwrap();

@@ -12,7 +12,7 @@ mod verbs;
 
 pub use client::{CallError, Client};
 pub use frame::{FrameError, MAX_FRAME_BYTES, read_frame, write_frame};
-pub use server::{Answerer, Caller, ListenError, Listener, Peers};
+pub use server::{Answerer, Bell, Caller, ListenError, Listener, Peers};
 pub use verbs::{
     Ack, Contact, ErrorCode, JobView, Offered, OutItem, OutWork, Reply, Request, StatusView,
 };

@@ -28,8 +28,11 @@ const MAX_POLLER_CONNECTIONS: usize = 8;
 const MAX_OPERATOR_CONNECTIONS: usize = 16;
 /// How long a question may take to arrive in full, silence before it included, and an answer to leave.
 const TRANSFER_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often the accepting thread looks whether it shall stop.
-const ACCEPT_TICK: Duration = Duration::from_millis(200);
+/// How often the accepting thread looks whether it shall stop when nobody rings its [`Bell`]. An idle
+/// host must not be woken for it.
+const ACCEPT_TICK: Duration = Duration::from_secs(30);
+/// Pause when descriptors ran out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// Who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,6 +144,13 @@ impl Listener {
         Ok(Self { listener, own_path: Some(path.to_owned()) })
     }
 
+    /// What wakes [`Self::serve`] after its `stop` was set.
+    #[must_use]
+    pub fn bell(&self) -> Bell {
+        let address = self.listener.local_addr().ok();
+        Bell(address.and_then(|address| address.as_pathname().map(Path::to_owned)))
+    }
+
     /// Accepts and answers until `stop`, then waits for the answers that are under way.
     ///
     /// # Errors
@@ -157,7 +167,7 @@ impl Listener {
             let mut ready =
                 [rustix::event::PollFd::new(&self.listener, rustix::event::PollFlags::IN)];
             let tick =
-                rustix::event::Timespec { tv_sec: 0, tv_nsec: ACCEPT_TICK.subsec_nanos().into() };
+                rustix::event::Timespec { tv_sec: ACCEPT_TICK.as_secs().cast_signed(), tv_nsec: 0 };
             match rustix::event::poll(&mut ready, Some(&tick)) {
                 Ok(0) | Err(rustix::io::Errno::INTR) => continue,
                 Ok(_) => {}
@@ -169,7 +179,7 @@ impl Listener {
                 Err(error) => {
                     // The peer gave up, or descriptors ran out: neither ends the executor.
                     tracing::warn!(%error, "a connection was not accepted");
-                    thread::sleep(ACCEPT_TICK);
+                    thread::sleep(ACCEPT_PAUSE);
                     continue;
                 }
             };
@@ -203,6 +213,21 @@ impl Listener {
             thread::sleep(Duration::from_millis(100));
         }
         Ok(())
+    }
+}
+
+/// Wakes a listener, so that it sees at once that it shall stop.
+#[derive(Debug)]
+pub struct Bell(Option<PathBuf>);
+
+impl Bell {
+    /// Rings: a connection that says nothing.
+    pub fn ring(&self) {
+        if let Some(path) = &self.0
+            && let Err(error) = UnixStream::connect(path)
+        {
+            tracing::debug!(%error, "the listener is gone already");
+        }
     }
 }
 

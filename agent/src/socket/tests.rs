@@ -31,6 +31,7 @@ impl Answerer for Echo {
 struct Served {
     path: PathBuf,
     stop: Arc<AtomicBool>,
+    bell: Bell,
     thread: Option<thread::JoinHandle<()>>,
     _dir: tempfile::TempDir,
 }
@@ -39,18 +40,20 @@ fn serve() -> Served {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("s.sock");
     let listener = Listener::bind(&path, None).unwrap();
+    let bell = listener.bell();
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
     let thread = thread::spawn(move || {
         let answerer: Arc<dyn Answerer> = Arc::new(Echo);
         listener.serve(Peers { poller: None }, &answerer, &flag).unwrap();
     });
-    Served { path, stop, thread: Some(thread), _dir: dir }
+    Served { path, stop, bell, thread: Some(thread), _dir: dir }
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
+        self.bell.ring();
         self.thread.take().unwrap().join().unwrap();
         assert!(!self.path.exists());
     }
