@@ -1,6 +1,6 @@
 //! The job table. Every statement that changes a state names the old one.
 
-mod moves;
+pub(in crate::db) mod moves;
 
 use freehold_protocol::{
     failure::Failure,
@@ -241,6 +241,22 @@ pub fn oldest_queued(read: &Read<'_>) -> Result<Option<Timestamp>, AppError> {
     Ok(oldest.map(Timestamp::from_millis))
 }
 
+// The statements of every poll. Each must find its rows by the host's part of an index, however many
+// hosts work and however many jobs rest; a test looks at their plans. That is why an agent's jobs are
+// looked for by its host as well: there is no index by agent.
+pub(in crate::db) const READY: &str = "SELECT * FROM jobs AS job
+      WHERE host_id = ?1 AND state = 'queued' AND not_before <= ?2 AND expires_at > ?2
+        AND NOT EXISTS (SELECT 1 FROM jobs AS other
+             WHERE other.tenant_id = job.tenant_id AND other.id <> job.id
+               AND other.state IN ('leased', 'running', 'rollback_failed', 'queued')
+               AND (other.state <> 'queued' OR other.id < job.id))
+      ORDER BY id LIMIT ?3";
+pub(in crate::db) const OUT_TO: &str =
+    "SELECT * FROM jobs WHERE host_id = (SELECT host_id FROM agents WHERE id = ?1)
+        AND agent_id = ?1 AND state IN ('leased', 'running') ORDER BY id";
+pub(in crate::db) const NEXT_NOT_BEFORE: &str =
+    "SELECT min(not_before) FROM jobs WHERE host_id = ?1 AND state = 'queued' AND not_before > ?2";
+
 /// The jobs that can be given out now: of each tenant only its oldest open one, and only if that one
 /// waits and may start.
 ///
@@ -249,15 +265,7 @@ pub fn oldest_queued(read: &Read<'_>) -> Result<Option<Timestamp>, AppError> {
 pub fn ready(read: &Read<'_>, host: HostId, limit: usize) -> Result<Vec<JobRow>, AppError> {
     let rows = read
         .sql()
-        .prepare_cached(
-            "SELECT * FROM jobs AS job
-              WHERE host_id = ?1 AND state = 'queued' AND not_before <= ?2 AND expires_at > ?2
-                AND NOT EXISTS (SELECT 1 FROM jobs AS other
-                     WHERE other.tenant_id = job.tenant_id AND other.id <> job.id
-                       AND (other.state IN ('leased', 'running', 'rollback_failed')
-                            OR (other.state = 'queued' AND other.id < job.id)))
-              ORDER BY id LIMIT ?3",
-        )?
+        .prepare_cached(READY)?
         .query_map(params![host.to_string(), read.now().as_millis(), limit], JobRow::from_row)?
         .collect::<Result<_, _>>()?;
     Ok(rows)
@@ -270,9 +278,7 @@ pub fn ready(read: &Read<'_>, host: HostId, limit: usize) -> Result<Vec<JobRow>,
 pub fn out_to(read: &Read<'_>, agent: AgentId) -> Result<Vec<JobRow>, AppError> {
     let rows = read
         .sql()
-        .prepare_cached(
-            "SELECT * FROM jobs WHERE agent_id = ?1 AND state IN ('leased', 'running') ORDER BY id",
-        )?
+        .prepare_cached(OUT_TO)?
         .query_map([agent.to_string()], JobRow::from_row)?
         .collect::<Result<_, _>>()?;
     Ok(rows)
@@ -286,7 +292,8 @@ pub fn held_by(read: &Read<'_>, agent: AgentId) -> Result<Vec<JobRow>, AppError>
     let rows = read
         .sql()
         .prepare_cached(
-            "SELECT * FROM jobs WHERE agent_id = ?1 AND state IN ('leased', 'running', 'rollback_failed') ORDER BY id",
+            "SELECT * FROM jobs WHERE host_id = (SELECT host_id FROM agents WHERE id = ?1)
+                AND agent_id = ?1 AND state IN ('leased', 'running', 'rollback_failed') ORDER BY id",
         )?
         .query_map([agent.to_string()], JobRow::from_row)?
         .collect::<Result<_, _>>()?;
@@ -313,9 +320,7 @@ pub fn queued_for(read: &Read<'_>, host: HostId) -> Result<Vec<JobRow>, AppError
 pub fn next_not_before(read: &Read<'_>, host: HostId) -> Result<Option<Timestamp>, AppError> {
     let earliest: Option<i64> = read
         .sql()
-        .prepare_cached(
-            "SELECT min(not_before) FROM jobs WHERE host_id = ?1 AND state = 'queued' AND not_before > ?2",
-        )?
+        .prepare_cached(NEXT_NOT_BEFORE)?
         .query_row(params![host.to_string(), read.now().as_millis()], |row| row.get(0))?;
     Ok(earliest.map(Timestamp::from_millis))
 }

@@ -298,3 +298,32 @@ fn a_statement_that_fails_in_the_file_system_ends_all_writing() {
     assert!(db.fatal().is_some());
     assert!(matches!(db.write(|tx| put(tx, "b")).unwrap_err().kind, Kind::Unavailable { .. }));
 }
+
+/// A poll costs the same with ten hosts and with ten thousand, and with a million jobs at rest.
+#[test]
+fn the_statements_of_a_poll_look_at_their_own_host_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(&dir.path().join("portal.db"));
+    let (own_host, own_tenant) =
+        ("jobs_by_host (host_id=? AND state=?)", "(tenant_id=? AND state=?)");
+    for sql in [jobs::READY, jobs::OUT_TO, jobs::NEXT_NOT_BEFORE, jobs::moves::RENEW_SILENT] {
+        let plan: Vec<String> = db
+            .read(|read| {
+                let mut statement = read.sql().prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+                let count = statement.parameter_count();
+                let rows = statement
+                    .query_map(rusqlite::params_from_iter(vec![1; count]), |row| row.get(3))?
+                    .collect::<Result<_, _>>()?;
+                Ok(rows)
+            })
+            .unwrap();
+        let steps: Vec<_> =
+            plan.iter().filter(|line| line.contains("SCAN ") || line.contains("SEARCH ")).collect();
+        assert!(plan.iter().any(|line| line.contains(own_host)), "{sql}: {plan:?}");
+        for step in steps {
+            let good =
+                [own_host, own_tenant, "agents USING INDEX sqlite_autoindex_agents_1 (id=?)"];
+            assert!(good.iter().any(|part| step.contains(part)), "{sql}: {step}");
+        }
+    }
+}

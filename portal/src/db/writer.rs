@@ -129,7 +129,7 @@ fn commit_all(
     wake: &WakeHook,
 ) {
     // After a storage failure nothing is acknowledged any more: what the disk holds is unknown.
-    let usable = fatal.get().is_none() && check(connection.execute_batch("BEGIN IMMEDIATE"), fatal);
+    let usable = fatal.get().is_none() && check(run_cached(connection, "BEGIN IMMEDIATE"), fatal);
     let now = clock.now();
     let mut answers = Vec::with_capacity(batch.len());
     let mut wakes = Vec::new();
@@ -140,7 +140,7 @@ fn commit_all(
             answers.push(run_detached(write));
             continue;
         }
-        if !check(connection.execute_batch("SAVEPOINT task"), fatal) {
+        if !check(run_cached(connection, "SAVEPOINT task"), fatal) {
             good = false;
             answers.push(run_detached(write));
             continue;
@@ -152,14 +152,14 @@ fn commit_all(
             fatal.set("a statement failed in the file system (disk full or I/O error)".into());
             good = false;
         } else if ran.keep {
-            good = check(connection.execute_batch("RELEASE task"), fatal);
+            good = check(run_cached(connection, "RELEASE task"), fatal);
             wakes.append(&mut tx.take_wakes());
         } else {
             good = check(connection.execute_batch("ROLLBACK TO task; RELEASE task"), fatal);
         }
         answers.push(ran.answer);
     }
-    let committed = good && check(connection.execute_batch("COMMIT"), fatal);
+    let committed = good && check(run_cached(connection, "COMMIT"), fatal);
     if !committed
         && !connection.is_autocommit()
         && let Err(error) = connection.execute_batch("ROLLBACK")
@@ -174,6 +174,11 @@ fn commit_all(
             hook(agent);
         }
     }
+}
+
+/// Runs a statement that stands around every write; parsed once.
+fn run_cached(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
 }
 
 /// Answers a write that is not run at all.

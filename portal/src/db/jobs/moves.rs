@@ -90,6 +90,12 @@ pub fn renew(
     Ok(changed == 1)
 }
 
+/// A statement of every poll, like those in the module above.
+pub(in crate::db) const RENEW_SILENT: &str =
+    "UPDATE jobs SET lease_until = ?2, lease_lost_at = NULL
+      WHERE host_id = (SELECT host_id FROM agents WHERE id = ?1)
+        AND agent_id = ?1 AND state IN ('leased', 'running')";
+
 /// Renews the leases of jobs that the agent has been given and has not accepted yet, or has ended
 /// and not reported yet: it is there, so they are in hand.
 ///
@@ -97,10 +103,7 @@ pub fn renew(
 /// When the database fails.
 pub fn renew_silent(tx: &Tx<'_>, agent: AgentId, until: Timestamp) -> Result<(), AppError> {
     tx.sql()
-        .prepare_cached(
-            "UPDATE jobs SET lease_until = ?2, lease_lost_at = NULL
-              WHERE agent_id = ?1 AND state IN ('leased', 'running')",
-        )?
+        .prepare_cached(RENEW_SILENT)?
         .execute(params![agent.to_string(), until.as_millis()])?;
     Ok(())
 }
