@@ -78,8 +78,9 @@ pub fn agent_program() -> PathBuf {
 
 fn beside(name: &str) -> PathBuf {
     let own = std::env::current_exe().expect("a running program has a path");
-    // target/debug/deps/e2e-0123 → target/debug
-    let folder = own.parent().and_then(Path::parent).expect("it lies in target/PROFILE/deps");
+    // target/debug/deps/e2e-0123 → target/debug; a program of ours lies there itself.
+    let folder = own.parent().expect("a program lies in a folder");
+    let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
     let path = folder.join(name);
     assert!(path.exists(), "{} is missing: run  cargo build --workspace --bins", path.display());
     path
