@@ -2,7 +2,7 @@
 
 use freehold_protocol::{
     ids::{HostId, JobId},
-    job::{JobKind, Work},
+    job::Work,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -25,14 +25,18 @@ pub struct JobRules {
     pub expiry_secs: i64,
 }
 
-/// How long a job of a kind may run, in seconds.
+/// How long a job may run, in seconds.
 #[must_use]
-pub const fn timeout_secs(kind: JobKind) -> u32 {
-    match kind {
-        // Pulling images over a slow line is most of it.
-        JobKind::DeployTenant => 3600,
-        JobKind::RemoveTenant => 900,
-        JobKind::CheckTenant | JobKind::ProbeHost => 300,
+pub fn timeout_secs(work: &Work) -> u32 {
+    match work {
+        // Pulling images over a slow line is most of it. What the product's own commands may take
+        // comes on top.
+        Work::DeployTenant(deploy) => {
+            let hooks = deploy.blueprint.freehold.hooks.iter();
+            hooks.fold(3600, |sum: u32, (_, hook)| sum.saturating_add(hook.timeout_seconds))
+        }
+        Work::RemoveTenant(_) => 900,
+        Work::CheckTenant(_) | Work::ProbeHost(_) => 300,
     }
 }
 
@@ -78,7 +82,7 @@ impl QueueJob {
                 actor: &self.actor,
                 max_attempts: self.rules.max_attempts,
                 expiry_secs: self.rules.expiry_secs,
-                timeout_secs: timeout_secs(kind),
+                timeout_secs: timeout_secs(&self.work),
             },
         )?;
         audit::append(

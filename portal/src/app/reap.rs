@@ -12,7 +12,7 @@ use crate::{
         audit::{self, Entry},
         enrollments, jobs,
     },
-    domain::job::JobState,
+    domain::job::{JobState, silent_secs},
     error::AppError,
 };
 
@@ -47,7 +47,7 @@ impl Reap {
     pub fn is_due(self, read: &Read<'_>) -> Result<bool, AppError> {
         Ok(jobs::has_lost_leases(read)?
             || !jobs::expired(read, 1)?.is_empty()
-            || !jobs::stale(read, read.now().plus_secs(-self.stale_secs), 1)?.is_empty()
+            || !jobs::stale(read, self.stale_secs, 1)?.is_empty()
             || enrollments::has_expired(read)?)
     }
 
@@ -71,8 +71,10 @@ impl Reap {
             );
             settle(tx, &job, JobState::Expired, &failure, "system")?;
         }
-        for job in jobs::stale(tx, tx.now().plus_secs(-self.stale_secs), BATCH)? {
-            let reason = format!("no progress for {} minutes", self.stale_secs / 60);
+        for job in jobs::stale(tx, self.stale_secs, BATCH)? {
+            let silent = if job.undoing { 0 } else { silent_secs(&job.work, &job.step) };
+            let limit = self.stale_secs + i64::from(silent);
+            let reason = format!("no progress for {} minutes", limit / 60);
             jobs::request_cancel(tx, &job, &reason)?;
             audit::append(
                 tx,

@@ -1,6 +1,6 @@
 //! The state machine of a job.
 
-use freehold_protocol::{failure::Failure, report::Outcome, time::Timestamp};
+use freehold_protocol::{failure::Failure, job::Work, report::Outcome, time::Timestamp};
 
 use super::spelled;
 
@@ -140,6 +140,15 @@ pub const fn backoff_secs(attempt: u32) -> i64 {
     }
     let wait = FIRST << doublings;
     if wait > MOST { MOST } else { wait }
+}
+
+/// How long a step may be silent because it says so itself, in seconds, beyond what any step may: a
+/// hook prints nothing while the database builds an index.
+#[must_use]
+pub fn silent_secs(work: &Work, step: &str) -> u32 {
+    let Work::DeployTenant(deploy) = work else { return 0 };
+    let mut hooks = deploy.blueprint.freehold.hooks.iter();
+    hooks.find(|(name, _)| *name == step).map_or(0, |(_, hook)| hook.timeout_seconds)
 }
 
 #[cfg(test)]

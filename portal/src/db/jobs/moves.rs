@@ -17,7 +17,10 @@ use super::{
     },
     JobRow,
 };
-use crate::{domain::job::JobState, error::AppError};
+use crate::{
+    domain::job::{JobState, silent_secs},
+    error::AppError,
+};
 
 /// Where a job goes when it is given out.
 #[derive(Debug, Clone, Copy)]
@@ -316,20 +319,31 @@ pub fn expired(read: &Read<'_>, limit: usize) -> Result<Vec<JobRow>, AppError> {
     Ok(rows)
 }
 
-/// Running jobs that have not moved since `since` and are not being cancelled yet.
+/// Running jobs that have not moved for `stale_secs`, and for what their step may be silent beyond
+/// that, and are not being cancelled yet.
 ///
 /// # Errors
 /// When the database fails.
-pub fn stale(read: &Read<'_>, since: Timestamp, limit: usize) -> Result<Vec<JobRow>, AppError> {
-    let rows = read
-        .sql()
-        .prepare_cached(
-            "SELECT * FROM jobs WHERE state IN ('leased', 'running') AND progress_at < ?1 AND cancel_requested_at IS NULL
-              ORDER BY id LIMIT ?2",
-        )?
-        .query_map(params![since.as_millis(), limit], JobRow::from_row)?
-        .collect::<Result<_, _>>()?;
-    Ok(rows)
+pub fn stale(read: &Read<'_>, stale_secs: i64, limit: usize) -> Result<Vec<JobRow>, AppError> {
+    let now = read.now();
+    let mut statement = read.sql().prepare_cached(
+        "SELECT * FROM jobs WHERE state IN ('leased', 'running') AND progress_at < ?1 AND cancel_requested_at IS NULL
+          ORDER BY id",
+    )?;
+    let since = now.plus_secs(-stale_secs);
+    let mut rows = statement.query_map([since.as_millis()], JobRow::from_row)?;
+    let mut found = Vec::new();
+    // Those that may be silent do not count towards the limit: they would hide what comes after.
+    while found.len() < limit
+        && let Some(row) = rows.next().transpose()?
+    {
+        let silent = if row.undoing { 0 } else { silent_secs(&row.work, &row.step) };
+        let until = row.progress_at.map(|at| at.plus_secs(stale_secs + i64::from(silent)));
+        if until.is_some_and(|until| until < now) {
+            found.push(row);
+        }
+    }
+    Ok(found)
 }
 
 /// Deletes a job that rests, with its events and reports. Its envelopes stay: they are the chain.

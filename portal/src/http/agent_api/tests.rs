@@ -254,6 +254,45 @@ fn cancel_expiry_lease_and_standstill() {
 }
 
 #[test]
+fn a_hook_may_be_silent_for_as_long_as_its_blueprint_says() {
+    const HOOK_SECS: i64 = 2400;
+    let world = World::new();
+    let mut agent = world.agent();
+    let tenant = world.tenant("active", Some(1));
+    let id = world.queue(world::deployment(tenant, HOOK_SECS));
+    assert_eq!(world.job(id).timeout_secs, 3600 + 2400);
+    let (_, jobs) = agent.poll(&world);
+    assert_eq!(jobs[0].0.timeout_secs, 3600 + 2400);
+    let running = |job_id, step: &str, undoing, progress_at| {
+        vec![RunningJob { job_id, attempt: 1, step: step.to_owned(), undoing, progress_at }]
+    };
+    agent.running = running(id, "migrate", false, world.clock.now());
+    agent.poll(&world);
+    // Forty minutes and half an hour, in which nothing is heard.
+    for (secs, reason) in
+        [(1801, None), (HOOK_SECS - 10, None), (20, Some("no progress for 70 minutes"))]
+    {
+        world.clock.advance_secs(secs);
+        world.reap();
+        assert_eq!(world.job(id).cancel_reason.as_deref(), reason, "after {secs} more");
+    }
+
+    // No other step of the same job may, nor may undoing this one.
+    for (step, undoing) in [("start", false), ("onboard", false), ("migrate", true)] {
+        let world = World::new();
+        let mut agent = world.agent();
+        let id = world.queue(world::deployment(world.tenant("active", Some(1)), HOOK_SECS));
+        agent.poll(&world);
+        agent.running = running(id, step, undoing, world.clock.now());
+        agent.poll(&world);
+        world.clock.advance_secs(1801);
+        world.reap();
+        let reason = world.job(id).cancel_reason;
+        assert_eq!(reason.as_deref(), Some("no progress for 30 minutes"), "{step}");
+    }
+}
+
+#[test]
 fn one_job_at_a_time_per_tenant_and_no_more_than_workers() {
     let world = World::new();
     let mut agent = world.agent();

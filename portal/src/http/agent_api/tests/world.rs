@@ -193,6 +193,28 @@ pub(super) fn removal(tenant: TenantId) -> Work {
     })
 }
 
+/// A deployment whose migrate hook may take this long.
+pub(super) fn deployment(tenant: TenantId, hook_secs: i64) -> Work {
+    serde_json::from_value(serde_json::json!({ "kind": "deploy_tenant", "params": {
+        "tenant": tenant, "slug": "acme", "name": "Acme", "domain": "acme.example.com",
+        "release": { "blueprint": "shop", "number": 1, "digest": "0".repeat(64) },
+        "blueprint": {
+            "product": "shop",
+            "services": { "web": { "image": "shop/web:1" } },
+            "freehold": {
+                "ports": { "backend": { "service": "web", "containerPort": 8080 } },
+                "routes": [{ "path": "/", "port": "backend" }],
+                "hooks": {
+                    "migrate": { "service": "web", "command": ["m"], "timeoutSeconds": hook_secs },
+                },
+                "health": { "port": "backend", "path": "/health" },
+            },
+        },
+        "settings": {}, "admin": null, "certificate": { "source": "acme" },
+    }}))
+    .unwrap()
+}
+
 pub(super) fn facts() -> HostFacts {
     HostFacts {
         at: Timestamp::from_millis(1),
