@@ -26,7 +26,7 @@ use freehold_protocol::secret::Secret;
 pub use argv::{Argv, Destination, Stdin, Word};
 pub use cancel::{Activity, CancelToken};
 pub use error::CommandError;
-pub use output::{Output, Stream, Text, printable};
+pub use output::{Output, Stream, Text, printable, redact};
 pub use program::{Program, Programs};
 pub use script::{Reply, Script};
 pub use system::System;

@@ -1,9 +1,8 @@
 //! A tenant's site in a real nginx of its own, on free ports.
 //!
-//! Skipped, with a word on standard error, where nginx is not installed.
+//! Fails, with the remedy, where nginx is not installed.
 
 #![expect(clippy::unwrap_used, reason = "a test says what it expects by unwrapping")]
-#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -55,11 +54,11 @@ fn wait_for(port: u16) {
 }
 
 impl Nginx {
-    fn start() -> Option<Self> {
-        if !Path::new("/usr/sbin/nginx").exists() {
-            eprintln!("skipped: nginx is not installed");
-            return None;
-        }
+    fn start() -> Self {
+        assert!(
+            Path::new("/usr/sbin/nginx").exists(),
+            "nginx is not installed: run  script/bootstrap --test"
+        );
         let base = tempfile::tempdir().unwrap();
         // The workers are another user when the test is root's.
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
@@ -93,7 +92,7 @@ impl Nginx {
             reload: ReloadWith::Nginx,
             webroot: base.path().join("www").to_str().unwrap().parse().unwrap(),
         };
-        Some(Self { child, base, settings })
+        Self { child, base, settings }
     }
 
     /// A certificate for a domain, and the authority to trust for it.
@@ -182,7 +181,7 @@ fn raw(port: u16, request: &str) -> String {
 
 #[test]
 fn a_site_from_http_to_https_and_away() {
-    let Some(nginx) = Nginx::start() else { return };
+    let nginx = Nginx::start();
     let settings = &nginx.settings;
     let (backend, frontend) = (app("backend"), app("frontend"));
     let (files, authority) = nginx.certificate("acme.example.com");
@@ -257,7 +256,7 @@ fn a_site_from_http_to_https_and_away() {
 
 #[test]
 fn websockets_are_upgraded_and_forged_slugs_replaced() {
-    let Some(nginx) = Nginx::start() else { return };
+    let nginx = Nginx::start();
     let settings = &nginx.settings;
     let (backend, frontend) = (app("backend"), app("frontend"));
     let (files, _) = nginx.certificate("acme.example.com");
@@ -325,7 +324,7 @@ fn websockets_are_upgraded_and_forged_slugs_replaced() {
 
 #[test]
 fn what_nginx_refuses_changes_nothing() {
-    let Some(nginx) = Nginx::start() else { return };
+    let nginx = Nginx::start();
     let settings = &nginx.settings;
     let (files, authority) = nginx.certificate("acme.example.com");
     let https = site(Stage::Https(files), app("backend"), app("frontend"));

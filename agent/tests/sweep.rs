@@ -26,7 +26,7 @@ use freehold_agent::saga::engine::{Engine, Patience};
 use freehold_agent::saga::locks::Locks;
 use freehold_agent::saga::step::Step;
 use freehold_agent::saga::{Deaf, Rest};
-use freehold_protocol::job::{DataOnRemove, Work};
+use freehold_protocol::job::{DataOnRemove, JobKind, Work};
 use freehold_protocol::report::{JobResult, Outcome};
 use freehold_protocol::seal::SealKey;
 use serde_json::json;
@@ -205,7 +205,7 @@ fn deploy(image: &str) -> serde_json::Value {
             "secrets": { "PGPASSWORD": {} },
             "hooks": {
                 "migrate": { "service": "web", "command": ["/app", "migrate"] },
-                "onboard": { "service": "web", "command": ["/app", "onboard"] },
+                "onboard": { "service": "web", "command": ["/app", "onboard"], "mode": "exec" },
             },
             "database": { "service": "db", "kind": "postgres", "user": "app", "database": "app" },
             "health": { "port": "backend", "path": "/health" },
@@ -229,27 +229,43 @@ fn check() -> serde_json::Value {
     json!({ "kind": "check_tenant", "params": { "tenant": id(4, 1), "slug": "acme" } })
 }
 
-/// A job kind of the sweep: what is done before it, and the job.
+/// A job of the sweep, and with it what is done before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     FirstDeploy,
     Redeploy,
+    Move,
     RemoveKeep,
     RemoveDelete,
     Check,
+    Probe,
 }
 
 impl Kind {
-    const ALL: [Self; 5] =
-        [Self::FirstDeploy, Self::Redeploy, Self::RemoveKeep, Self::RemoveDelete, Self::Check];
+    /// The jobs of a kind that have plans of their own. A new kind does not compile without.
+    const fn of(kind: JobKind) -> &'static [Self] {
+        match kind {
+            JobKind::DeployTenant => &[Self::FirstDeploy, Self::Redeploy, Self::Move],
+            JobKind::RemoveTenant => &[Self::RemoveKeep, Self::RemoveDelete],
+            JobKind::CheckTenant => &[Self::Check],
+            JobKind::ProbeHost => &[Self::Probe],
+        }
+    }
 
     fn work(self) -> serde_json::Value {
         match self {
             Self::FirstDeploy => deploy("shop/web:1"),
             Self::Redeploy => deploy("shop/web:2"),
+            // To another domain, whose certificate must come and go without the former one's help.
+            Self::Move => {
+                let mut work = deploy("shop/web:2");
+                work["params"]["domain"] = "acme.example.org".into();
+                work
+            }
             Self::RemoveKeep => remove(DataOnRemove::Keep),
             Self::RemoveDelete => remove(DataOnRemove::Delete),
             Self::Check => check(),
+            Self::Probe => json!({ "kind": "probe_host", "params": {} }),
         }
     }
 
@@ -318,7 +334,7 @@ fn one(world: &World, kind: Kind, at: Step, fault: Fault) -> bool {
 
 fn sweep() {
     let mut cases = Vec::new();
-    for kind in Kind::ALL {
+    for kind in JobKind::ALL.into_iter().flat_map(Kind::of).copied() {
         let world = kind.world(0);
         let plan = freehold_agent::plan::plan(
             &world.order(kind.work()),
@@ -374,12 +390,16 @@ fn life() {
     let Some(JobResult::Deployed(second)) = rest.result else { panic!("{:?}", rest.failure) };
     assert_eq!((&second.ports, second.sealed_password), (&first.ports, None));
     assert_eq!(std::fs::read_to_string(&secrets).unwrap(), drawn);
+    let rest = world.run(&world.order(Kind::Move.work()), None, None);
+    assert_eq!(rest.outcome, Outcome::Succeeded, "{:?}", rest.failure);
+    let live = std::fs::read_dir(world.root.path().join("certbot/live")).unwrap();
+    assert_eq!(live.count(), 1, "the former certificate stays");
     let rest = world.run(&world.order(check()), None, None);
     assert!(matches!(rest.result, Some(JobResult::Checked(_))), "{:?}", rest.failure);
     let rest = world.run(&world.order(remove(DataOnRemove::Keep)), None, None);
     let Some(JobResult::Removed(kept)) = rest.result else { panic!("{:?}", rest.failure) };
     assert_eq!(kept.kept_volumes, ["acme_shop_data"]);
-    let rest = world.run(&world.order(deploy("shop/web:2")), None, None);
+    let rest = world.run(&world.order(Kind::Move.work()), None, None);
     assert_eq!(rest.outcome, Outcome::Succeeded, "{:?}", rest.failure);
     assert_eq!(std::fs::read_to_string(&secrets).unwrap(), drawn);
     let rest = world.run(&world.order(remove(DataOnRemove::Delete)), None, None);

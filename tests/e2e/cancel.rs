@@ -1,6 +1,7 @@
 //! Cancelling a job that runs: it stops within seconds and the host is as it was.
 
-use freehold_tests::world::{World, blueprint, steps_of};
+use freehold_protocol::report::EventKind;
+use freehold_tests::world::{Half, World, blueprint, docker, steps_of};
 use std::time::{Duration, Instant};
 
 /// From the wish to the end, undoing included.
@@ -64,5 +65,45 @@ fn a_job_that_waits_is_cancelled_without_the_host() {
     // The next job goes well.
     world.deploy(&tenant, release);
     world.remove_with_data(&tenant);
+    world.snapshot().assert_same(&before);
+}
+
+/// A command inside a container of the product outlives the client that started it, and an update
+/// need not touch that container.
+#[test]
+fn a_hook_inside_a_container_ends_with_its_job() {
+    let world = World::start("exec");
+    let tenant = world.deployed("acme");
+    let before = world.snapshot();
+    let release = world.push(&blueprint(&[(
+        "command: [\"migrate\"]",
+        "mode: exec\n      command: [\"/bin/sh\", \"-c\", \"exec sleep 4711\"]",
+    )]));
+    let backend = format!("{}_recruitiq-backend-1", tenant.slug);
+    // Nothing while the container is down.
+    let at_work = || -> Vec<String> {
+        let list = docker(["top", &backend, "-eo", "pid,args"]).stdout;
+        let found = list.lines().filter(|line| line.contains("sleep 4711"));
+        found.map(|line| line.split_whitespace().next().unwrap_or_default().to_owned()).collect()
+    };
+    let id = world.queue_deploy(&tenant, release);
+    world.wait_step(&id, "migrate");
+    world.eventually("the hook is at work", SOON, |_| at_work().len() == 1);
+    let first = at_work();
+
+    // After a crash it is run once more, and not beside the first.
+    world.agent_ref().kill_half(Half::Executor);
+    world.wait_event(&id, "a restart", |event| {
+        event.what == EventKind::Progress && event.message.contains("restarting backend")
+    });
+    world.eventually("another run is at work, alone", SOON * 3, |_| {
+        let now = at_work();
+        now.len() == 1 && now != first
+    });
+
+    world.cancel(&id, "it sleeps");
+    world.rests_as(&id, "cancelled");
+    assert_eq!(at_work(), [""; 0], "the hook outlives its job");
+    world.assert_live(&tenant, "1");
     world.snapshot().assert_same(&before);
 }

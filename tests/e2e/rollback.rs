@@ -152,6 +152,49 @@ fn strangers_on_every_port_are_left_alone() {
     world.snapshot().assert_same(&with_stranger);
 }
 
+/// Somebody takes the port after we have looked and before the engine does.
+#[test]
+fn a_port_that_is_taken_at_the_last_moment_is_left_to_whoever_has_it() {
+    let mut world = World::start("port-race");
+    let script = world.scratch().path().join("docker");
+    let name = format!("stranger-{}_x", world.tag());
+    let taken = world.scratch().path().join("taken");
+    // A `docker` that, the first time a stack is started, starts a stranger on its backend port.
+    let text = format!(
+        "#!/bin/sh\n\
+         case \" $* \" in *' up --detach'*)\n\
+         \x20 if ! [ -e {taken} ]; then\n\
+         \x20   env=$(printf '%s\\n' \"$@\" | sed -n 's/^--env-file=//p')\n\
+         \x20   sed -n 's/^FREEHOLD_PORT_BACKEND=\"\\([0-9]*\\)\"$/\\1/p' \"$env\" >{taken}\n\
+         \x20   docker run --detach --name {name} --publish 127.0.0.1:$(cat {taken}):5173 \\\n\
+         \x20     freehold-sample/frontend:1 frontend >/dev/null || exit 99\n\
+         \x20 fi;;\n\
+         esac\n\
+         exec docker \"$@\"\n",
+        taken = taken.display(),
+    );
+    std::fs::write(&script, text).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    world.agent().stop();
+    world.agent().setup().agent = vec![format!("programs.docker={}", script.display())];
+    world.agent().start();
+    let tenant = world.tenant("acme");
+    let release = world.push(&blueprint(&[]));
+    world.create(&tenant, release);
+    let job = world.deploy(&tenant, release);
+    let taken: u16 = std::fs::read_to_string(&taken).unwrap().trim().parse().unwrap();
+    let ports = world.view(&tenant).ports;
+    assert!(ports.values().all(|port| port.get() != taken), "{taken}: {ports:?}");
+    let told = world.events(&job.id.to_string());
+    let words = format!("taken by something else: {taken}");
+    assert!(told.iter().any(|event| event.message.contains(&words)), "{told:#?}");
+    world.assert_live(&tenant, "1");
+    world.remove_with_data(&tenant);
+    // The stranger was never touched, and its port is not counted as ours.
+    assert_eq!(world.snapshot().names("container"), [name.as_str()]);
+    assert_eq!(world.snapshot().names("port"), [""; 0]);
+}
+
 #[test]
 fn a_broken_web_server_is_not_made_worse() {
     let world = World::start("nginx");

@@ -31,7 +31,7 @@ use crate::{
         context::{Context, Host},
         engine::{Engine, Patience},
         step::{Before, RunEnd, Step, StepOutput},
-        steps::Actions,
+        steps::{Actions, secrets_of},
     },
 };
 
@@ -215,6 +215,7 @@ impl HostSurvey {
         };
         let found = plan(&order, all).and_then(|plan| {
             let (cancel, activity) = (CancelToken::new(), Activity::new());
+            let secrets = secrets_of(&self.host, &plan, SagaId::NONE);
             let context = Context {
                 plan: &plan,
                 saga: SagaId::NONE,
@@ -225,6 +226,7 @@ impl HostSurvey {
                 now: self.clock.now(),
                 before: &Before::Nothing,
                 outputs: &[],
+                secrets: &secrets,
                 progress: &|_| {},
             };
             match Actions.action(Step::CheckTenant).run(&context) {

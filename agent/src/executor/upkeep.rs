@@ -83,7 +83,7 @@ enum Tended {
 #[must_use]
 pub fn folder(certbot_dir: &Path, installed_dir: &Path, tenant: &TenantRecord) -> PathBuf {
     match &tenant.certificate {
-        CertificateSource::Acme => certbot::folder_in(certbot_dir, tenant.tenant),
+        CertificateSource::Acme => certbot::folder_in(certbot_dir, tenant.tenant, &tenant.domain),
         CertificateSource::Installed { name } => installed_dir.join(name.as_str()),
     }
 }
@@ -205,7 +205,8 @@ impl Executor {
             return Ok(Tended::NotNow);
         }
         let now = self.clock.now();
-        let found = certificate::read_chain(&certbot::folder(settings, tenant.tenant));
+        let found =
+            certificate::read_chain(&certbot::folder(settings, tenant.tenant, &tenant.domain));
         if !self.is_due(tenant, &found, now) {
             return Ok(Tended::Well);
         }

@@ -5,11 +5,12 @@
 
 mod error;
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use freehold_protocol::ids::{Domain, Email, TenantId};
+use freehold_protocol::ids::{Domain, Email, Sha256Digest, TenantId};
 use freehold_protocol::secret::Secret;
 use freehold_protocol::time::Timestamp;
 
@@ -96,16 +97,31 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// The file that carries the account binding, so that it is in no argument list.
 const BINDING_FILE: &str = "freehold-eab.ini";
 
-/// certbot's folder for a tenant's certificate.
+/// certbot's name for the certificate of a tenant for a domain. One that moves has two until it has
+/// moved: going back must not depend on the authority. A domain itself can be too long for a file.
 #[must_use]
-pub fn folder(settings: &Settings, tenant: TenantId) -> PathBuf {
-    folder_in(&settings.config_dir, tenant)
+pub fn cert_name(tenant: TenantId, domain: &Domain) -> String {
+    let digest = Sha256Digest::of(domain.as_str().as_bytes()).to_string();
+    format!("{tenant}-{}", &digest[..16])
+}
+
+/// Whose certificate it is, by certbot's name for it.
+fn owner(cert_name: &str) -> Option<TenantId> {
+    const TENANT_BYTES: usize = 36;
+    let (tenant, rest) = cert_name.split_at_checked(TENANT_BYTES)?;
+    if rest.is_empty() || rest.starts_with('-') { tenant.parse().ok() } else { None }
+}
+
+/// certbot's folder for a tenant's certificate for a domain.
+#[must_use]
+pub fn folder(settings: &Settings, tenant: TenantId, domain: &Domain) -> PathBuf {
+    folder_in(&settings.config_dir, tenant, domain)
 }
 
 /// The same below certbot's `--config-dir`.
 #[must_use]
-pub fn folder_in(config_dir: &Path, tenant: TenantId) -> PathBuf {
-    config_dir.join("live").join(tenant.to_string())
+pub fn folder_in(config_dir: &Path, tenant: TenantId, domain: &Domain) -> PathBuf {
+    config_dir.join("live").join(cert_name(tenant, domain))
 }
 
 /// What a tenant's certificate says, when there is one.
@@ -118,7 +134,7 @@ pub fn find(
     domain: &Domain,
     now: Timestamp,
 ) -> Result<Option<CertificateFacts>, CertificateError> {
-    match certificate::check_folder(&folder(settings, tenant), domain, now) {
+    match certificate::check_folder(&folder(settings, tenant, domain), domain, now) {
         Ok(facts) => Ok(Some(facts)),
         Err(CertificateError::Missing { .. }) => Ok(None),
         Err(error) => Err(error),
@@ -198,7 +214,7 @@ fn issue(
     when: &'static str,
 ) -> Result<Issued, CertbotError> {
     let Request { tenant, domain, now } = *request;
-    let home = folder(settings, tenant);
+    let home = folder(settings, tenant, domain);
     let was_there = home.exists();
     ensure_webroot(&settings.webroot)?;
     let binding = write_binding(settings)?;
@@ -212,25 +228,65 @@ fn issue(
     Ok(Issued { files, facts, was_there })
 }
 
-/// Deletes a tenant's certificate with its key. That there is none is as good.
+/// Which of a tenant's certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which<'a> {
+    /// The one for this domain.
+    For(&'a Domain),
+    /// Every one but that for this domain.
+    AllBut(&'a Domain),
+    /// Every one.
+    All,
+}
+
+/// Deletes certificates of a tenant with their keys. That there is none is as good.
 ///
 /// # Errors
-/// When it is still there.
+/// When one of them is still there.
 pub fn delete(
     commands: &Commands<'_>,
     _lock: &CertbotLock<'_>,
     settings: &Settings,
     tenant: TenantId,
+    which: Which<'_>,
 ) -> Result<(), CertbotError> {
-    let renewal = settings.config_dir.join("renewal").join(format!("{tenant}.conf"));
-    if !folder(settings, tenant).exists() && !renewal.exists() {
-        return Ok(());
+    let names = names_of(settings, tenant).map_err(|source| CertbotError::Files { source })?;
+    let named = |domain| cert_name(tenant, domain);
+    for name in names {
+        let wanted = match which {
+            Which::For(domain) => name == named(domain),
+            Which::AllBut(domain) => name != named(domain),
+            Which::All => true,
+        };
+        if wanted {
+            let argv = certbot(settings, "delete").flag("--cert-name", &name);
+            commands
+                .run(&argv, Limits::CHANGE)
+                .map_err(|source| CertbotError::Delete { tenant, source })?;
+        }
     }
-    let argv = certbot(settings, "delete").flag("--cert-name", tenant);
-    commands
-        .run(&argv, Limits::CHANGE)
-        .map_err(|source| CertbotError::Delete { tenant, source })?;
     Ok(())
+}
+
+/// certbot's names for the certificates of a tenant, also of one that is half there.
+fn names_of(settings: &Settings, tenant: TenantId) -> Result<BTreeSet<String>, FilesError> {
+    let mut names = BTreeSet::new();
+    for (part, ending) in [("live", ""), ("renewal", ".conf")] {
+        let path = settings.config_dir.join(part);
+        let failed =
+            |source| FilesError::Io { doing: "list the folder", path: path.clone(), source };
+        let entries = match std::fs::read_dir(&path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(failed(error)),
+        };
+        for entry in entries {
+            let name = entry.map_err(failed)?.file_name();
+            let name = name.to_str().and_then(|name| name.strip_suffix(ending));
+            names.extend(name.filter(|name| owner(name) == Some(tenant)).map(str::to_owned));
+        }
+    }
+    Ok(names)
 }
 
 /// A tenant and what its certificate says, or why it cannot be read.
@@ -250,9 +306,7 @@ pub fn list(settings: &Settings) -> std::io::Result<Vec<Listed>> {
     let mut found = Vec::new();
     for entry in entries {
         let entry = entry?;
-        let Some(tenant) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
-            continue;
-        };
+        let Some(tenant) = entry.file_name().to_str().and_then(owner) else { continue };
         let chain = entry.path().join(certificate::CHAIN_FILE);
         let facts = std::fs::read(&chain)
             .map_err(|_| CertificateError::Missing { path: chain.clone() })
@@ -302,9 +356,7 @@ fn issue_argv(
         .words(["--webroot", "--agree-tos", "--key-type=ecdsa"])
         .flag_path("--webroot-path", &settings.webroot)
         .flag("--domain", domain)
-        .flag("--cert-name", tenant)
-        // A tenant that moved to another domain keeps its certificate's name.
-        .word("--renew-with-new-domains");
+        .flag("--cert-name", cert_name(tenant, domain));
     argv = match &settings.email {
         Some(email) => argv.flag("--email", email),
         None => argv.word("--register-unsafely-without-email"),

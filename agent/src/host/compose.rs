@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use freehold_protocol::ids::Port;
 
-use super::docker::{self, Container, Volumes};
+use super::docker::{self, Container};
 use super::names::{ProjectName, ServiceName};
 use super::sockets;
 use crate::runner::{Argv, CommandError, Commands, Limits, Output, Program, Stdin};
@@ -89,7 +89,7 @@ pub fn check(commands: &Commands<'_>, stack: &Stack) -> Result<(), ComposeError>
 ///
 /// # Errors
 /// When a port is taken, a service does not become healthy, or compose fails otherwise. Containers
-/// may be running then: [`down`] or [`docker::remove_marked`] removes them.
+/// may be running then: [`docker::remove_marked`] removes them.
 pub fn up(
     commands: &Commands<'_>,
     stack: &Stack,
@@ -186,19 +186,6 @@ fn taken_by_others(
             by_container || (listening.contains(&number) && !bound.contains(&number))
         })
         .collect()
-}
-
-/// Stops and removes the stack's containers and networks, and its volumes when told so. A stack that
-/// is not there is as good.
-///
-/// # Errors
-/// When compose fails.
-pub fn down(commands: &Commands<'_>, stack: &Stack, volumes: Volumes) -> Result<(), ComposeError> {
-    let mut argv = stack.compose().words(["down", "--remove-orphans"]);
-    if volumes == Volumes::Remove {
-        argv = argv.word("--volumes");
-    }
-    change(commands, &argv, "remove the stack")
 }
 
 /// Stops the stack's containers; they stay.

@@ -54,6 +54,9 @@ pub struct Removal {
 /// Not the short `json`, which clients before 23.0 print as it is.
 const JSON: &str = "{{json .}}";
 
+/// Longest time of a restart: the longest grace period that a blueprint can give, and some.
+const RESTART: Duration = Duration::from_secs(660);
+
 fn docker() -> Argv {
     Argv::new(Program::Docker)
 }
@@ -114,24 +117,49 @@ pub fn ensure_image(
     }
 }
 
-/// The engine's identifiers of images, in their order; nothing when not all of them are on the host.
+/// What the engine holds of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// The engine's identifier.
+    pub id: String,
+    /// The paths that it declares as volumes.
+    pub volumes: BTreeSet<String>,
+}
+
+/// What the engine holds of images, in their order; nothing when not all of them are on the host.
 ///
 /// # Errors
-/// When the engine does not answer.
-pub fn image_ids(
+/// When the engine does not answer, or answers in a form that we do not know.
+pub fn images(
     commands: &Commands<'_>,
     images: &[&ImageRef],
-) -> Result<Option<Vec<String>>, DockerError> {
-    let argv = docker().words(["image", "inspect"]).flag("--format", "{{.Id}}");
+) -> Result<Option<Vec<Image>>, DockerError> {
+    const COMMAND: &str = "docker image inspect";
+    let argv =
+        docker().words(["image", "inspect"]).flag("--format", "{{.Id}} {{json .Config.Volumes}}");
     match commands.run(&images.iter().fold(argv, |argv, image| argv.arg(image)), Limits::QUERY) {
         Ok(output) => {
-            let ids: Vec<_> =
-                whole(&output, "docker image inspect")?.lines().map(str::to_owned).collect();
-            Ok((ids.len() == images.len()).then_some(ids))
+            let lines = whole(&output, COMMAND)?.lines().filter(|line| !line.is_empty());
+            let found = lines.map(parse_image).collect::<Result<Vec<_>, _>>()?;
+            Ok((found.len() == images.len()).then_some(found))
         }
         Err(CommandError::NonZero { .. }) => Ok(None),
         Err(source) => Err(DockerError::Command { doing: "look for images", source }),
     }
+}
+
+fn parse_image(line: &str) -> Result<Image, DockerError> {
+    const COMMAND: &str = "docker image inspect";
+    let (id, volumes) = line.split_once(' ').unwrap_or((line, "null"));
+    let volumes = match parse_json(volumes, COMMAND)? {
+        Value::Null => BTreeSet::new(),
+        Value::Object(volumes) => volumes.into_iter().map(|(path, _)| path).collect(),
+        _ => {
+            let why = "an image's volumes are no map".to_owned();
+            return Err(DockerError::Answer { command: COMMAND, why });
+        }
+    };
+    Ok(Image { id: id.to_owned(), volumes })
 }
 
 /// Whether a container of a project runs.
@@ -224,11 +252,13 @@ pub fn containers(
 /// # Errors
 /// As [`containers`].
 pub fn allocated_ports(commands: &Commands<'_>) -> Result<BTreeMap<u16, String>, DockerError> {
+    // Only what is needed: the containers of a full host, all of them whole, are megabytes.
+    const FORMAT: &str = "{\"Name\":{{json .Name}},\"HostConfig\":{\"PortBindings\":{{json .HostConfig.PortBindings}}},\"NetworkSettings\":{\"Ports\":{{json .NetworkSettings.Ports}}}}";
     let mut ports = BTreeMap::new();
-    for container in inspect(commands, &[])? {
-        for binding in &container.ports {
-            ports.insert(binding.host_port, container.name.clone());
-        }
+    let Some(text) = inspect_as(commands, &[], Some(FORMAT))? else { return Ok(ports) };
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        let (name, bindings) = state::parse_ports(line)?;
+        ports.extend(bindings.iter().map(|binding| (binding.host_port, name.clone())));
     }
     Ok(ports)
 }
@@ -255,8 +285,9 @@ pub fn volumes(
     list_named(commands, "volume", &[label(PROJECT_LABEL, project)])
 }
 
-/// Removes the containers and networks of a project that carry the tenant's mark, and its volumes
-/// when told so. What carries another mark, or none, stays.
+/// Removes the containers and networks of a project that carry the tenant's mark, with the unnamed
+/// volumes of those containers, and its named volumes when told so. What carries another mark, or
+/// none, stays.
 ///
 /// # Errors
 /// When something that is ours is still there afterwards.
@@ -268,26 +299,42 @@ pub fn remove_marked(
 ) -> Result<Removal, DockerError> {
     let filters = [label(PROJECT_LABEL, project), label(TENANT_LABEL, tenant)];
     let mut removal = Removal::default();
-    for container in inspect(commands, &filters)? {
-        // `--volumes` takes unnamed volumes only; named ones are a decision of their own.
-        let argv = docker().words(["container", "rm", "--force", "--volumes"]).arg(&container.id);
-        attempt(commands, &argv, "remove a container")?;
-        removal.containers.push(container.name);
+    let containers = inspect(commands, &filters)?;
+    let unnamed: BTreeSet<ResourceName> =
+        containers.iter().flat_map(Container::unnamed_volumes).collect();
+    remove_containers(commands, &containers)?;
+    removal.containers = containers.into_iter().map(|container| container.name).collect();
+    if !unnamed.is_empty() {
+        // When Compose makes a container anew, it hands the old one's unnamed volumes on by their
+        // names, and the engine then spares them as it spares named ones. `--force`: most went with
+        // their containers, and that is no error.
+        let argv = docker().words(["volume", "rm", "--force"]);
+        attempt(commands, &unnamed.iter().fold(argv, Argv::arg), "remove unnamed volumes")?;
     }
-    for network in list_named(commands, "network", &filters)? {
-        attempt(commands, &docker().words(["network", "rm"]).arg(&network), "remove a network")?;
-        removal.networks.push(network.to_string());
+    let networks = list_named(commands, "network", &filters)?;
+    if !networks.is_empty() {
+        let argv = networks.iter().fold(docker().words(["network", "rm"]), Argv::arg);
+        attempt(commands, &argv, "remove networks")?;
     }
+    removal.networks = networks.iter().map(ToString::to_string).collect();
     if which == Volumes::Remove {
-        for volume in list_named(commands, "volume", &filters)? {
-            attempt(commands, &docker().words(["volume", "rm"]).arg(&volume), "remove a volume")?;
-            removal.volumes.push(volume.to_string());
+        let volumes = list_named(commands, "volume", &filters)?;
+        if !volumes.is_empty() {
+            let argv = volumes.iter().fold(docker().words(["volume", "rm"]), Argv::arg);
+            attempt(commands, &argv, "remove volumes")?;
         }
+        removal.volumes = volumes.iter().map(ToString::to_string).collect();
     }
     let mut left: Vec<String> =
         inspect(commands, &filters)?.into_iter().map(|c| format!("container {}", c.name)).collect();
     let networks = list_named(commands, "network", &filters)?;
     left.extend(networks.iter().map(|network| format!("network {network}")));
+    if !unnamed.is_empty() {
+        // One that somebody else uses by now is not ours to remove.
+        let unused = list_named(commands, "volume", &["dangling=true".to_owned()])?;
+        let still = unused.iter().filter(|volume| unnamed.contains(volume));
+        left.extend(still.map(|volume| format!("volume {volume}")));
+    }
     if which == Volumes::Remove {
         let volumes = list_named(commands, "volume", &filters)?;
         left.extend(volumes.iter().map(|volume| format!("volume {volume}")));
@@ -319,14 +366,48 @@ pub fn remove_one_offs(
     if before.is_empty() {
         return Ok(());
     }
-    for container in before {
+    for container in &before {
         tracing::warn!(container = %container.name, "removing what an earlier run left behind");
-        let argv = docker().words(["container", "rm", "--force", "--volumes"]).arg(&container.id);
-        attempt(commands, &argv, "remove a container")?;
     }
+    remove_containers(commands, &before)?;
     let left: Vec<String> =
         found()?.into_iter().map(|container| format!("container {}", container.name)).collect();
     if left.is_empty() { Ok(()) } else { Err(DockerError::Left { what: left }) }
+}
+
+/// Ends containers and removes them, with the volumes that have no name.
+fn remove_containers(commands: &Commands<'_>, containers: &[Container]) -> Result<(), DockerError> {
+    if containers.is_empty() {
+        return Ok(());
+    }
+    let argv = docker().words(["container", "rm", "--force", "--volumes"]);
+    let argv = containers.iter().fold(argv, |argv, container| argv.arg(&container.id));
+    attempt(commands, &argv, "remove containers")
+}
+
+/// Restarts the running containers of a service that carry the tenant's mark: whatever ran inside
+/// them has ended then.
+///
+/// # Errors
+/// When the engine does not do it.
+pub fn restart_service(
+    commands: &Commands<'_>,
+    project: &ProjectName,
+    tenant: TenantId,
+    service: &str,
+) -> Result<(), DockerError> {
+    let filters = [label(PROJECT_LABEL, project), label(TENANT_LABEL, tenant)];
+    let mut found = inspect(commands, &filters)?;
+    found.retain(|one| !one.one_off && one.service == service && one.state == "running");
+    if found.is_empty() {
+        return Ok(());
+    }
+    let argv = docker().words(["container", "restart"]);
+    let argv = found.iter().fold(argv, |argv, container| argv.arg(&container.id));
+    commands
+        .run(&argv, Limits::within(RESTART))
+        .map_err(|source| DockerError::Command { doing: "restart a container", source })?;
+    Ok(())
 }
 
 /// The last lines that a container printed, both streams.
@@ -387,6 +468,16 @@ fn list_named(
 }
 
 fn inspect(commands: &Commands<'_>, filters: &[String]) -> Result<Vec<Container>, DockerError> {
+    inspect_as(commands, filters, None)?.map_or(Ok(Vec::new()), |json| parse_containers(&json))
+}
+
+/// What `docker container inspect` prints of all containers that the filters let through; nothing
+/// when there is none.
+fn inspect_as(
+    commands: &Commands<'_>,
+    filters: &[String],
+    format: Option<&'static str>,
+) -> Result<Option<String>, DockerError> {
     /// A container can vanish between the list and the look; a new list does not have it.
     const ATTEMPTS: u32 = 3;
     let mut argv = docker().words(["container", "ls", "--all", "--quiet", "--no-trunc"]);
@@ -406,11 +497,16 @@ fn inspect(commands: &Commands<'_>, filters: &[String]) -> Result<Vec<Container>
             })?);
         }
         if ids.is_empty() {
-            return Ok(Vec::new());
+            return Ok(None);
         }
-        let look = ids.iter().fold(docker().words(["container", "inspect"]), Argv::arg);
-        match commands.run(&look, Limits::QUERY) {
-            Ok(output) => return parse_containers(whole(&output, "docker container inspect")?),
+        let mut look = docker().words(["container", "inspect"]);
+        if let Some(format) = format {
+            look = look.flag("--format", format);
+        }
+        match commands.run(&ids.iter().fold(look, Argv::arg), Limits::QUERY) {
+            Ok(output) => {
+                return Ok(Some(whole(&output, "docker container inspect")?.to_owned()));
+            }
             Err(CommandError::NonZero { .. }) if attempt < ATTEMPTS => attempt += 1,
             Err(source) => {
                 return Err(DockerError::Command { doing: "look at containers", source });

@@ -133,7 +133,7 @@ pub fn without_certbot(
     match server {
         Ok(look) => {
             note("nginx", Ok(look.version));
-            config = look.config;
+            config = Some(look.config);
         }
         Err(error) => {
             note("nginx", nginx::version(commands).map_err(Failure::from));

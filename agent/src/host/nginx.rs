@@ -92,6 +92,8 @@ impl Site {
 pub enum Stage {
     /// Port 80 only: answers the certificate authority, and tells people to wait.
     Http,
+    /// The same, beside the site of the domain that the tenant is about to leave, which goes on.
+    Moving(Box<Site>),
     /// The app over HTTPS; port 80 answers the certificate authority and redirects.
     Https(CertificateFiles),
     /// As [`Self::Https`], but with a page that says that the tenant is suspended.
@@ -135,6 +137,9 @@ impl NginxMutex {
     }
 }
 
+/// Longest configuration of nginx, all files together: some 8,000 sites of ours.
+pub const MAX_DUMP_BYTES: usize = 32 << 20;
+
 /// The name of a tenant's file in the include folder.
 #[must_use]
 pub fn file_name(tenant: TenantId) -> String {
@@ -174,7 +179,7 @@ pub fn ensure_site(
     // nginx tests what it dumps.
     let loaded = look(commands, settings)
         .and_then(|look| {
-            refuse_name_clash(look.config.as_deref(), settings, site.tenant, &site.domain)
+            refuse_name_clash(&look.config, settings, site.tenant, &site.domain)
         })
         .and_then(|()| reload(commands, lock, settings));
     let Err(error) = loaded else { return Ok(()) };
@@ -283,19 +288,22 @@ fn include_dir(settings: &Settings) -> Result<Folder, NginxError> {
 pub struct Look {
     /// Its version, such as `1.22.1`.
     pub version: String,
-    /// The whole configuration as it sees it; nothing when it is too long to look through.
-    pub config: Option<String>,
+    /// The whole configuration as it sees it.
+    pub config: String,
 }
 
 /// Lets nginx check its whole configuration and print it: one call for what takes three otherwise.
 ///
 /// # Errors
-/// When it refuses it.
+/// When it refuses it, or when it is too long to look through: a site of the same name as a tenant's
+/// may be in the rest, and nginx would serve only one of both.
 pub fn look(commands: &Commands<'_>, settings: &Settings) -> Result<Look, NginxError> {
     let argv = nginx(settings).words(["-v", "-T", "-q"]);
-    let output = commands.run(&argv, Limits::QUERY).map_err(refused)?;
+    let limits = Limits { output_bytes: MAX_DUMP_BYTES, ..Limits::QUERY };
+    let output = commands.run(&argv, limits).map_err(refused)?;
     let version = parse_version(&output.stderr.to_string());
-    Ok(Look { version, config: output.stdout.whole().map(str::to_owned) })
+    let config = output.stdout.whole().ok_or(NginxError::TooLong)?.to_owned();
+    Ok(Look { version, config })
 }
 
 fn parse_version(text: &str) -> String {
@@ -308,13 +316,13 @@ fn parse_version(text: &str) -> String {
 /// # Errors
 /// [`NginxError::NameTaken`], with the file.
 pub fn refuse_name_clash(
-    config: Option<&str>,
+    config: &str,
     settings: &Settings,
     tenant: TenantId,
     domain: &Domain,
 ) -> Result<(), NginxError> {
     let own = settings.include_dir.join(file_name(tenant));
-    for server in parse_dump(config.unwrap_or_default()) {
+    for server in parse_dump(config) {
         let on_our_ports = server.ports.is_empty()
             || server.ports.contains(&settings.http_port)
             || server.ports.contains(&settings.https_port);

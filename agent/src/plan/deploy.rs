@@ -25,6 +25,10 @@ pub(super) fn steps(
         previous.state == TenantState::Deployed && previous.domain == deploy.domain
     });
     let acme = deploy.certificate == CertificateSource::Acme;
+    let superseded = previous.is_some_and(|previous| {
+        previous.certificate == CertificateSource::Acme
+            && !(acme && previous.domain == deploy.domain)
+    });
     let wanted = [
         (Step::Preflight, true),
         (Step::ReservePorts, true),
@@ -38,6 +42,7 @@ pub(super) fn steps(
         (Step::Certificate, true),
         (Step::SiteHttps, true),
         (Step::Verify, true),
+        (Step::DeleteOldCertificate, superseded),
     ];
     Ok(wanted.into_iter().filter_map(|(step, wanted)| wanted.then_some(step)).collect())
 }

@@ -73,7 +73,13 @@ impl Plan {
                         blueprint.services.values().map(|service| service.image.to_string()).collect()
                     })
                     .unwrap_or_default();
-                (format!("make sure that these images are here: {}", images.join(", ")), no_undo)
+                (
+                    format!(
+                        "make sure that these images are here, and that every volume they declare is mounted: {}",
+                        images.join(", ")
+                    ),
+                    no_undo,
+                )
             }
             Step::Start => (
                 format!(
@@ -82,7 +88,7 @@ impl Plan {
                 if again {
                     "start the previous stack again".to_owned()
                 } else {
-                    "docker compose down, with the volumes that this job made".to_owned()
+                    "stop and remove the containers and networks, and the volumes that this job made".to_owned()
                 },
             ),
             Step::DatabaseReady => ("wait until the database answers".to_owned(), no_undo),
@@ -114,12 +120,22 @@ impl Plan {
                 format!("check containers, health, https://{domain} and isolation from other tenants"),
                 no_undo,
             ),
+            Step::DeleteOldCertificate => {
+                let former = self.previous.as_deref().map(|previous| previous.domain.to_string());
+                (
+                    format!(
+                        "delete the former certificate, of {}; no way back from here",
+                        former.unwrap_or_default()
+                    ),
+                    no_undo,
+                )
+            }
             Step::CheckRemoval => (format!("check that {slug} may be removed"), no_undo),
             Step::SiteOff => {
                 (format!("take the site of {domain} away"), "put the site back".to_owned())
             }
             Step::StopStack => (
-                format!("docker compose --project-name={project} down, volumes stay"),
+                format!("stop and remove the containers and networks of {project}, volumes stay"),
                 "start the stack again".to_owned(),
             ),
             Step::RemoveFiles => {

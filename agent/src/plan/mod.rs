@@ -5,6 +5,8 @@ mod deploy;
 mod describe;
 mod remove;
 #[cfg(test)]
+mod tests;
+#[cfg(test)]
 pub(crate) mod tests_support;
 
 use freehold_protocol::blueprint::{Blueprint, project_name};
@@ -121,10 +123,12 @@ impl Plan {
     /// What the state machine needs to know.
     #[must_use]
     pub fn shape(&self) -> Shape {
-        let no_return = self
-            .steps
-            .iter()
-            .position(|step| matches!(step, Step::DeleteCertificate | Step::DeleteVolumes));
+        let no_return = self.steps.iter().position(|step| {
+            matches!(
+                step,
+                Step::DeleteOldCertificate | Step::DeleteCertificate | Step::DeleteVolumes
+            )
+        });
         Shape { steps: self.steps.len(), no_return }
     }
 

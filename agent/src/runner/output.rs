@@ -119,7 +119,9 @@ fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
 /// Shortest value that is replaced; anything shorter would make output unreadable.
 const SHORTEST_SECRET: usize = 4;
 
-pub(super) fn redact(text: &str, secrets: &[Secret]) -> String {
+/// The text with `***` in place of each secret.
+#[must_use]
+pub fn redact(text: &str, secrets: &[Secret]) -> String {
     let mut values: Vec<&str> =
         secrets.iter().map(Secret::expose).filter(|v| v.len() >= SHORTEST_SECRET).collect();
     // Longest first, so that a secret that contains another one disappears whole.
@@ -142,10 +144,13 @@ pub(super) struct Capture {
     tail: VecDeque<u8>,
     dropped: u64,
     line: Vec<u8>,
+    /// The listener has its part of the line; the rest of it is passed over.
+    cut: bool,
 }
 
-/// Longest line that a listener gets in one piece.
-const LINE_BYTES: usize = 4096;
+/// Longest line that a listener gets. The rest of a longer one is left out: in a second piece half a
+/// secret would not be recognised.
+pub(super) const LINE_BYTES: usize = 4096;
 
 impl Capture {
     pub(super) fn new(limit: usize) -> Self {
@@ -157,6 +162,7 @@ impl Capture {
             tail: VecDeque::new(),
             dropped: 0,
             line: Vec::new(),
+            cut: false,
         }
     }
 
@@ -169,13 +175,15 @@ impl Capture {
         self.dropped += over as u64;
 
         for byte in bytes {
-            if matches!(byte, b'\n' | b'\r') || self.line.len() >= LINE_BYTES {
-                if !self.line.is_empty() {
-                    on_line(&self.line);
-                }
+            let ends = matches!(byte, b'\n' | b'\r');
+            if (ends || self.line.len() >= LINE_BYTES) && !self.line.is_empty() {
+                on_line(&self.line);
                 self.line.clear();
+                self.cut = true;
             }
-            if !matches!(byte, b'\n' | b'\r') {
+            if ends {
+                self.cut = false;
+            } else if !self.cut {
                 self.line.push(*byte);
             }
         }
@@ -251,6 +259,10 @@ mod tests {
     fn lines_come_whole_across_pieces() {
         let (_, lines) = capture(100, &["one\ntw", "o\r", "\nthree"], &[]);
         assert_eq!(lines, ["one", "two", "three"]);
+        let long = format!("{}rest\nnext", "x".repeat(LINE_BYTES));
+        let (text, lines) = capture(1 << 20, &[&long], &[]);
+        assert_eq!((lines[0].len(), lines[1].as_str(), lines.len()), (LINE_BYTES, "next", 2));
+        assert_eq!(text.whole(), Some(long.as_str()));
     }
 
     #[test]

@@ -11,6 +11,8 @@ use super::{Argv, CommandError, Limits, Output, Runner, Stream, Text, Watch};
 pub enum Reply {
     /// Exit status 0 with this standard output.
     Prints(String),
+    /// Exit status 0 with more than is kept of an output.
+    PrintsTooMuch,
     /// Another exit status with this standard error.
     Fails(i32, String),
     /// Still running at the deadline.
@@ -86,6 +88,10 @@ impl Runner for Script {
             Reply::Prints(stdout) => {
                 stdout.lines().for_each(|line| (watch.on_line)(Stream::Stdout, line));
                 Ok(Output { code: Some(0), stdout: text(&stdout), ..Output::default() })
+            }
+            Reply::PrintsTooMuch => {
+                let stdout = Text { dropped: 1, ..Text::default() };
+                Ok(Output { code: Some(0), stdout, ..Output::default() })
             }
             Reply::Fails(code, stderr) => {
                 stderr.lines().for_each(|line| (watch.on_line)(Stream::Stderr, line));

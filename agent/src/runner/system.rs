@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal};
 use zeroize::Zeroizing;
 
-use super::output::{Capture, redact};
+use super::output::{Capture, LINE_BYTES, redact};
 use super::reap::{self, MARKER};
 use super::{
     Argv, CommandError, Destination, Limits, Output, Program, Programs, Runner, Stdin, Stream,
@@ -307,6 +307,13 @@ impl Running {
 }
 
 fn tell(watch: Watch<'_>, stream: Stream, line: &[u8]) {
+    // A line that was cut may end in the middle of a secret.
+    let edge = if line.len() < LINE_BYTES {
+        0
+    } else {
+        watch.secrets.iter().map(|secret| secret.expose().len()).max().unwrap_or(0)
+    };
+    let line = &line[..line.len().saturating_sub(edge)];
     let line = redact(&printable(line), watch.secrets);
     if !line.trim().is_empty() {
         (watch.on_line)(stream, &line);

@@ -106,6 +106,9 @@ pub struct Context<'a> {
     pub before: &'a Before,
     /// What earlier steps have handed on.
     pub outputs: &'a [StepOutput],
+    /// The tenant's secrets ([`super::steps::secrets_of`]). A container may print them wherever it
+    /// pleases, so no command of a step gives them back.
+    pub secrets: &'a [Secret],
     /// Tells people how it goes.
     pub progress: &'a dyn Fn(&str),
 }
@@ -177,11 +180,17 @@ impl Host {
 }
 
 impl Context<'_> {
-    /// Lends a runner whose output goes to people as progress, without the given secrets.
-    pub fn with_commands<T>(&self, secrets: &[Secret], work: impl FnOnce(&Commands<'_>) -> T) -> T {
+    /// Lends a runner whose output goes to people as progress, without the tenant's secrets and
+    /// those that are given.
+    pub fn with_commands<T>(&self, further: &[Secret], work: impl FnOnce(&Commands<'_>) -> T) -> T {
         let on_line = |_, line: &str| (self.progress)(line);
-        let watch =
-            Watch { cancel: self.cancel, activity: self.activity, on_line: &on_line, secrets };
+        let secrets = [self.secrets, further].concat();
+        let watch = Watch {
+            cancel: self.cancel,
+            activity: self.activity,
+            on_line: &on_line,
+            secrets: &secrets,
+        };
         work(&Commands::new(&*self.host.runner, watch))
     }
 

@@ -37,6 +37,8 @@ pub enum Step {
     SiteHttps,
     /// Everything works, and nobody else can reach in.
     Verify,
+    /// No certificate any more for the domain that the tenant had before.
+    DeleteOldCertificate,
 
     /// The tenant may be removed.
     CheckRemoval,
@@ -59,7 +61,7 @@ pub enum Step {
 
 impl Step {
     /// Every step.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Preflight,
         Self::ReservePorts,
         Self::WriteStack,
@@ -72,6 +74,7 @@ impl Step {
         Self::Certificate,
         Self::SiteHttps,
         Self::Verify,
+        Self::DeleteOldCertificate,
         Self::CheckRemoval,
         Self::SiteOff,
         Self::StopStack,
@@ -98,6 +101,7 @@ impl Step {
             Self::Certificate => "certificate",
             Self::SiteHttps => "site-https",
             Self::Verify => "verify",
+            Self::DeleteOldCertificate => "delete-old-certificate",
             Self::CheckRemoval => "check-removal",
             Self::SiteOff => "site-off",
             Self::StopStack => "stop-stack",

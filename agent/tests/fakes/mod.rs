@@ -97,7 +97,7 @@ impl Docker {
             ),
             ["image", "inspect"] => {
                 words[2..].iter().filter(|word| !word.starts_with("--")).for_each(|image| {
-                    println!("{}", image_id(image));
+                    println!("{} null", image_id(image));
                 });
             }
             ["network", "inspect"] => {
@@ -113,7 +113,7 @@ impl Docker {
                 // A hook's input must be taken, as a real program does.
                 std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).unwrap();
             }
-            ["container", "logs"] => {}
+            ["container", "logs" | "restart"] => {}
             ["container", "inspect"] => {
                 let found: Vec<Value> = self
                     .of("container")
@@ -121,16 +121,21 @@ impl Docker {
                     .filter(|one| words.iter().any(|word| one["Id"] == **word))
                     .cloned()
                     .collect();
-                println!("{}", Value::Array(found));
+                if value_of(words, "--format").is_some() {
+                    found.iter().for_each(|one| println!("{one}"));
+                } else {
+                    println!("{}", Value::Array(found));
+                }
             }
             ["container" | "network" | "volume", "ls"] => self.list(words),
             ["container", "rm"] => {
-                let id = words.last().unwrap();
-                self.of("container").retain(|_, one| one["Id"] != **id);
+                self.of("container").retain(|_, one| !words.iter().any(|word| one["Id"] == **word));
                 self.save();
             }
             ["network" | "volume", "rm"] => {
-                self.of(&words[0]).remove(words.last().unwrap());
+                for name in &words[2..] {
+                    self.of(&words[0]).remove(name);
+                }
                 self.save();
             }
             // The attempt to reach a database from outside: no answer.
@@ -169,7 +174,7 @@ impl Docker {
         let verb = words.iter().skip(1).find(|word| !word.starts_with("--")).unwrap();
         match verb.as_str() {
             "up" => self.up(&project, Path::new(value_of(words, "--file").unwrap())),
-            "down" => self.down(&project),
+            "stop" => self.stop(&project),
             "run" => {
                 // As above.
                 std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).unwrap();
@@ -201,10 +206,12 @@ impl Docker {
         self.save();
     }
 
-    fn down(&mut self, project: &str) {
-        self.of("container")
-            .retain(|_, one| one["Config"]["Labels"]["com.docker.compose.project"] != project);
-        self.of("network").retain(|_, labels| labels["com.docker.compose.project"] != project);
+    fn stop(&mut self, project: &str) {
+        for one in self.of("container").values_mut() {
+            if one["Config"]["Labels"]["com.docker.compose.project"] == project {
+                one["State"]["Status"] = "exited".into();
+            }
+        }
         self.save();
     }
 }

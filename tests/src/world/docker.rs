@@ -1,7 +1,11 @@
 //! The Docker engine, as a test looks at it.
 
 use super::programs::{Outcome, run};
+use crate::{process::Daemon, scratch::Scratch};
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::path::PathBuf;
 use std::process::Command;
 
 /// Runs `docker`.
@@ -31,10 +35,82 @@ pub(super) fn names(what: &str, tag: &str) -> Vec<String> {
     names
 }
 
+/// Hears of every container that is made and of every volume that is mounted, from now on. Afterwards
+/// nothing in the engine would tell whose an unnamed volume was.
+#[derive(Debug)]
+pub(super) struct Ears {
+    daemon: Daemon,
+    log: PathBuf,
+}
+
+impl Ears {
+    pub(super) fn open(scratch: &Scratch) -> Self {
+        let log = scratch.path().join("docker-events.log");
+        let mut command = Command::new("docker");
+        command.args(["events", "--format", "{{json .}}", "--filter", "type=container"]);
+        command.args([
+            "--filter",
+            "event=create",
+            "--filter",
+            "type=volume",
+            "--filter",
+            "event=mount",
+        ]);
+        Self { daemon: Daemon::start("docker events", &command, &log), log }
+    }
+
+    /// Unnamed volumes that containers of a world have or had and that are still there, with the name
+    /// of the container.
+    pub(super) fn unnamed_volumes(&self, tag: &str) -> BTreeMap<String, String> {
+        let mark = mark(tag);
+        let text = std::fs::read_to_string(&self.log).expect("what docker events printed");
+        let events: Vec<Value> =
+            text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let of = |event: &Value, kind: &str| event["Type"] == kind;
+        let ours: BTreeMap<&str, &str> = events
+            .iter()
+            .filter(|event| of(event, "container"))
+            .filter_map(|event| {
+                let name = event["Actor"]["Attributes"]["name"].as_str()?;
+                name.contains(&mark).then_some((event["Actor"]["ID"].as_str()?, name))
+            })
+            .collect();
+        let there = docker(["volume", "ls", "--format", "{{.Name}}"]).ok();
+        let there: Vec<&str> = there.lines().collect();
+        let mut found = BTreeMap::new();
+        for event in events.iter().filter(|event| of(event, "volume")) {
+            let volume = event["Actor"]["ID"].as_str().unwrap_or_default();
+            let container = event["Actor"]["Attributes"]["container"].as_str().unwrap_or_default();
+            if let Some(name) = ours.get(container)
+                && !volume.contains(&mark)
+                && there.contains(&volume)
+            {
+                found.insert(volume.to_owned(), (*name).to_owned());
+            }
+        }
+        found
+    }
+
+    /// Stops listening.
+    pub(super) fn close(&mut self) {
+        self.daemon.kill();
+    }
+}
+
 /// What the names of all that belongs to a world contain: the end of the tenant's short name and
 /// the joint to the product.
 fn mark(tag: &str) -> String {
     format!("-{tag}_")
+}
+
+/// Takes away unnamed volumes that are left.
+pub(super) fn remove_volumes(names: impl IntoIterator<Item = String>) {
+    for name in names {
+        let outcome = docker(["volume", "rm", "--force", &name]);
+        if !outcome.success() {
+            eprintln!("could not remove the volume {name}: {outcome}");
+        }
+    }
 }
 
 /// Takes away whatever a world left behind.

@@ -64,6 +64,7 @@ pub struct World {
     pub acme: Acme,
     /// The web server.
     pub nginx: Nginx,
+    ears: docker::Ears,
     tag: String,
     ports: ports::Range,
     scratch: Scratch,
@@ -86,11 +87,12 @@ impl World {
 
         programs::check();
         let scratch = Scratch::new(name);
+        let ears = docker::Ears::open(&scratch);
         let nginx = Nginx::start(&scratch);
         let acme = Acme::start(&scratch, nginx.http_port());
         let portal = Portal::start(&scratch, &setup);
         let agent = Agent::prepare(&scratch, (&portal, &nginx, &acme), first, &setup);
-        let mut world = Self { agent, portal, acme, nginx, tag, ports: claim, scratch };
+        let mut world = Self { agent, portal, acme, nginx, ears, tag, ports: claim, scratch };
         if !setup.no_host {
             world.enroll();
             world.agent.start();
@@ -198,6 +200,9 @@ impl Drop for World {
         }
         self.agent.stop();
         self.portal.stop();
+        let unnamed = self.ears.unnamed_volumes(&self.tag);
+        self.ears.close();
         docker::remove_all(&self.tag);
+        docker::remove_volumes(unnamed.into_keys());
     }
 }

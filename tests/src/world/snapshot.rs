@@ -52,6 +52,9 @@ impl World {
                 all.insert(format!("{kind} {name}"), String::new());
             }
         }
+        for (volume, container) in self.ears.unnamed_volumes(self.tag()) {
+            all.insert(format!("volume {volume}"), format!("unnamed, of {container}"));
+        }
         files("tenant", &self.agent_ref().tenants(), &mut all);
         files("site", &self.nginx.sites(), &mut all);
         files("challenge", &self.agent_ref().folder().join("webroot"), &mut all);

@@ -5,6 +5,7 @@ use crate::runner::{Activity, CancelToken, Script, Stream, Watch};
 use freehold_protocol::failure::{Failure, FailureClass};
 
 const TENANT: &str = "01936f2a-0000-7000-8000-000000000001";
+const DOMAIN: &str = "acme.example.com";
 
 fn settings(base: &Path) -> Settings {
     Settings {
@@ -39,7 +40,7 @@ fn ensure_with(script: &Script, settings: &Settings) -> Result<Issued, CertbotEr
 
 fn put_certificate(settings: &Settings, name: &str) {
     let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
-    let home = folder(settings, TENANT.parse().unwrap());
+    let home = folder(settings, TENANT.parse().unwrap(), &DOMAIN.parse().unwrap());
     std::fs::create_dir_all(&home).unwrap();
     std::fs::write(home.join(certificate::CHAIN_FILE), made.cert.pem()).unwrap();
     std::fs::write(home.join(certificate::KEY_FILE), made.signing_key.serialize_pem()).unwrap();
@@ -62,7 +63,7 @@ fn the_words_are_the_documented_ones_and_the_binding_is_not_among_them() {
         "--webroot",
         "--non-interactive",
         "--domain=acme.example.com",
-        "--cert-name=01936f2a-0000-7000-8000-000000000001",
+        &format!("--cert-name={}", cert_name(TENANT.parse().unwrap(), &domain)),
         "--email=ops@example.com",
         "--server=https://acme.test/dir",
         "--key-type=ecdsa",
@@ -93,6 +94,51 @@ fn success_is_what_is_on_the_disk() {
     let listed = list(&settings).unwrap();
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0].1.as_ref().unwrap().names, ["acme.example.com"]);
+}
+
+#[test]
+fn each_domain_of_a_tenant_has_a_certificate_of_its_own() {
+    let base = tempfile::tempdir().unwrap();
+    let settings = settings(base.path());
+    let tenant: TenantId = TENANT.parse().unwrap();
+    let (old, new) = (DOMAIN.parse().unwrap(), "b.example.com".parse().unwrap());
+    let (old_name, new_name) = (cert_name(tenant, &old), cert_name(tenant, &new));
+    assert_ne!(old_name, new_name);
+    // The longest domain still fits into the name of a file.
+    let long = format!("{0}.{0}.{0}.{1}", "a".repeat(63), "b".repeat(61)).parse().unwrap();
+    assert!(cert_name(tenant, &long).len() < 200);
+    let live = settings.config_dir.join("live");
+    let renewal = settings.config_dir.join("renewal");
+    let stranger = "01936f2a-0000-7000-8000-0000000000ff";
+    for name in [&old_name, &new_name, "own.example.com", stranger] {
+        std::fs::create_dir_all(live.join(name)).unwrap();
+    }
+    // Half there: a renewal file alone.
+    let half = cert_name(tenant, &"c.example.com".parse().unwrap());
+    std::fs::create_dir_all(&renewal).unwrap();
+    std::fs::write(renewal.join(format!("{half}.conf")), "").unwrap();
+    let (cancel, activity) = (CancelToken::new(), Activity::new());
+    let on_line = |_: Stream, _: &str| {};
+    let watch = Watch { cancel: &cancel, activity: &activity, on_line: &on_line, secrets: &[] };
+    let mut others = vec![&old_name, &half];
+    others.sort();
+    let mut all = vec![&old_name, &half, &new_name];
+    all.sort();
+    for (which, names) in
+        [(Which::For(&old), vec![&old_name]), (Which::AllBut(&new), others), (Which::All, all)]
+    {
+        let script = names.iter().fold(Script::new(), |script, name| {
+            let words =
+                [("config", "etc"), ("work", "work"), ("logs", "logs")].map(|(flag, folder)| {
+                    format!("--{flag}-dir={}", base.path().join(folder).display())
+                });
+            let command =
+                format!("certbot delete --non-interactive {} --cert-name={name}", words.join(" "));
+            script.prints(&command, "")
+        });
+        let mutex = CertbotMutex::default();
+        delete(&Commands::new(&script, watch), &mutex.lock(&cancel).unwrap(), &settings, tenant, which).unwrap();
+    }
 }
 
 #[test]

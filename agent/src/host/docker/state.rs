@@ -5,7 +5,7 @@ use freehold_protocol::report::ContainerHealth;
 use serde_json::Value;
 
 use super::{DockerError, PROJECT_LABEL, TENANT_LABEL, parse_json};
-use crate::host::names::ContainerId;
+use crate::host::names::{ContainerId, ResourceName};
 
 /// Versions of the two sides of docker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +121,17 @@ impl Container {
         }
     }
 
+    /// The volumes that the engine made for paths which the image declares and nothing else mounts.
+    /// Nobody gave them a name, so nobody would find them again.
+    pub fn unnamed_volumes(&self) -> impl Iterator<Item = ResourceName> {
+        let mounts = self.inspect.get("Mounts").and_then(Value::as_array).into_iter().flatten();
+        mounts
+            .filter(|mount| text(mount, "/Type") == "volume")
+            .map(|mount| text(mount, "/Name"))
+            .filter(|name| name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            .filter_map(|name| name.parse().ok())
+    }
+
     /// As the portal is told.
     #[must_use]
     pub fn report(&self) -> ContainerHealth {
@@ -229,6 +240,12 @@ pub fn parse_containers(json: &str) -> Result<Vec<Container>, DockerError> {
         Value::Array(items) => items.into_iter().map(parse_container).collect(),
         _ => Err(DockerError::Answer { command: COMMAND, why: "it is not a list".to_owned() }),
     }
+}
+
+/// Reads the name and the ports of a container, from a part of what `docker container inspect` shows.
+pub(super) fn parse_ports(json: &str) -> Result<(String, Vec<Binding>), DockerError> {
+    let part = parse_json(json, "docker container inspect")?;
+    Ok((text(&part, "/Name").trim_start_matches('/').to_owned(), bindings(&part)))
 }
 
 fn parse_container(mut inspect: Value) -> Result<Container, DockerError> {

@@ -70,6 +70,19 @@ fn an_image_is_pulled_only_when_it_is_not_there() {
 }
 
 #[test]
+fn images_come_with_the_volumes_that_they_declare() {
+    let (web, db): (ImageRef, ImageRef) = ("web:1".parse().unwrap(), "redis:7".parse().unwrap());
+    let look = "docker image inspect '--format={{.Id}} {{json .Config.Volumes}}' web:1 redis:7";
+    let ask = |script: &Script| with(script, |c| images(c, &[&web, &db]));
+    let script = Script::new().prints(look, "sha256:a null\nsha256:b {\"/data\":{}}\n");
+    let found = ask(&script).unwrap().unwrap();
+    assert_eq!(found[0], Image { id: "sha256:a".to_owned(), volumes: BTreeSet::new() });
+    assert_eq!(found[1].volumes, BTreeSet::from(["/data".to_owned()]));
+    assert_eq!(ask(&Script::new().fails(look, 1, "No such image: web:1")).unwrap(), None);
+    assert!(ask(&Script::new().prints(look, "sha256:a [1]\nsha256:b null\n")).is_err());
+}
+
+#[test]
 fn a_container_that_vanishes_between_list_and_look_is_no_error() {
     let list = "docker container ls --all --quiet --no-trunc --filter=label=com.docker.compose.project=acme_x";
     let script = Script::new()
@@ -80,6 +93,23 @@ fn a_container_that_vanishes_between_list_and_look_is_no_error() {
     assert_eq!(found, []);
     let script = Script::new().expect(list, Reply::TimesOut);
     assert!(with(&script, |c| containers(c, &"acme_x".parse().unwrap())).is_err());
+}
+
+#[test]
+fn of_other_containers_only_the_ports_are_asked_for() {
+    let list = "docker container ls --all --quiet --no-trunc";
+    // In the form that `--format` gives: one object a line. A full look at 600 containers would be
+    // longer than what is kept of an answer.
+    let lines = "{\"Name\":\"/web\",\"HostConfig\":{\"PortBindings\":{\"80/tcp\":[{\"HostIp\":\"\",\"HostPort\":\"8080\"}]}},\"NetworkSettings\":{\"Ports\":{}}}\n\n\
+                 {\"Name\":\"/any\",\"HostConfig\":{\"PortBindings\":null},\"NetworkSettings\":{\"Ports\":{\"53/udp\":[{\"HostIp\":\"::\",\"HostPort\":\"32768\"}]}}}\n";
+    let script = Script::new()
+        .prints(list, "6cbbe4eddbeb\n7cbbe4eddbeb\n")
+        .prints("docker container inspect '--format=*", lines);
+    let ports = with(&script, allocated_ports).unwrap();
+    let wanted = [(8080, "web".to_owned()), (32768, "any".to_owned())];
+    assert_eq!(ports, BTreeMap::from(wanted));
+    let script = Script::new().prints(list, "");
+    assert!(with(&script, allocated_ports).unwrap().is_empty());
 }
 
 #[test]

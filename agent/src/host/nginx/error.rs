@@ -43,6 +43,9 @@ pub enum NginxError {
         /// What it said then.
         source: CommandError,
     },
+    /// nginx's configuration is longer than we read.
+    #[error("nginx's configuration is longer than {} MiB", super::MAX_DUMP_BYTES >> 20)]
+    TooLong,
     /// nginx did not take the order to reload.
     #[error("nginx does not reload")]
     Reload {
@@ -88,6 +91,11 @@ impl From<&NginxError> for Failure {
                 class,
                 &what,
                 "run `nginx -t` on the host, mend the file and line that it names (not a file of Freehold), and retry the job",
+            ),
+            NginxError::TooLong => Self::new(
+                class,
+                format!("{what}, so it cannot be told whether another site has the same name"),
+                "see with `nginx -T | wc --bytes` what includes so much, and move it out of the configuration (long lists belong into files that `geo` or `map` do not include), or deploy to another host",
             ),
             NginxError::Reload { source } => source.failure(
                 class,

@@ -8,6 +8,13 @@ use super::{CertificateFiles, Route, Settings, Site, Stage};
 /// The first line of every file that we write into nginx's folder.
 pub const MARK: &str = "# managed by freehold";
 
+/// Adds lines; writing to a `String` cannot fail.
+macro_rules! line {
+    ($out:expr, $($text:tt)*) => {
+        writeln!($out, $($text)*).expect("writing to a String does not fail")
+    };
+}
+
 /// Renders the site file of a tenant.
 #[must_use]
 pub fn render_site(settings: &Settings, site: &Site) -> String {
@@ -15,18 +22,27 @@ pub fn render_site(settings: &Settings, site: &Site) -> String {
         "{MARK}: tenant {} ({})\n# Changes are overwritten by the next job.\n\n",
         site.slug, site.tenant
     );
+    servers(&mut out, settings, site);
+    out
+}
+
+fn servers(out: &mut String, settings: &Settings, site: &Site) {
     match &site.stage {
-        Stage::Http => plain_server(&mut out, settings, site, Plain::Wait),
+        Stage::Http => plain_server(out, settings, site, Plain::Wait),
+        Stage::Moving(former) => {
+            plain_server(out, settings, site, Plain::Wait);
+            line!(out, "");
+            servers(out, settings, former);
+        }
         Stage::Https(files) => {
-            plain_server(&mut out, settings, site, Plain::Redirect);
-            tls_server(&mut out, settings, site, files, true);
+            plain_server(out, settings, site, Plain::Redirect);
+            tls_server(out, settings, site, files, true);
         }
         Stage::Suspended(files) => {
-            plain_server(&mut out, settings, site, Plain::Redirect);
-            tls_server(&mut out, settings, site, files, false);
+            plain_server(out, settings, site, Plain::Redirect);
+            tls_server(out, settings, site, files, false);
         }
     }
-    out
 }
 
 /// What port 80 does besides answering the certificate authority.
@@ -34,13 +50,6 @@ pub fn render_site(settings: &Settings, site: &Site) -> String {
 enum Plain {
     Wait,
     Redirect,
-}
-
-/// Adds lines; writing to a `String` cannot fail.
-macro_rules! line {
-    ($out:expr, $($text:tt)*) => {
-        writeln!($out, $($text)*).expect("writing to a String does not fail")
-    };
 }
 
 fn listen(out: &mut String, settings: &Settings, port: u16, options: &str) {

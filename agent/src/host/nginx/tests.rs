@@ -56,6 +56,19 @@ fn with_script<T>(script: &Script, work: impl FnOnce(&Commands<'_>) -> T) -> T {
 }
 
 #[test]
+fn while_a_tenant_moves_its_former_site_goes_on() {
+    let former = Site { domain: "old.example.com".parse().unwrap(), ..site(Stage::Https(files())) };
+    let settings = settings(Path::new("/x"));
+    let text = render_site(&settings, &site(Stage::Moving(Box::new(former.clone()))));
+    // One file with one mark: the plain server of the new name, then the whole of the former site.
+    assert_eq!(text.matches(MARK).count(), 1);
+    let plain = render_site(&settings, &site(Stage::Http));
+    let whole = render_site(&settings, &former);
+    let servers = |text: &str| text[text.find("server {").unwrap()..].to_owned();
+    assert_eq!(servers(&text), format!("{}\n{}", servers(&plain), servers(&whole)));
+}
+
+#[test]
 fn the_https_site_reads_as_documented() {
     let text = render_site(&settings(Path::new("/x")), &site(Stage::Https(files())));
     assert!(text.starts_with(MARK));
@@ -260,6 +273,21 @@ fn a_refused_site_gives_way_to_the_previous_one() {
     assert_eq!(Failure::from(&error).class, FailureClass::Host);
     assert!(Failure::from(&error).advice.contains("systemctl start nginx"));
     assert_eq!(now(), previous);
+}
+
+#[test]
+fn a_configuration_that_is_too_long_to_look_through_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = settings(dir.path());
+    let mutex = NginxMutex::default();
+    // As the runner gives an output that did not fit.
+    let script = Script::new().expect(DUMP, crate::runner::Reply::PrintsTooMuch);
+    let error = with_script(&script, |commands| {
+        ensure_site(commands, &mutex.lock(&CancelToken::new()).unwrap(), &settings, &site(Stage::Http)).unwrap_err()
+    });
+    let failure = Failure::from(error);
+    assert!(failure.what.contains("32 MiB") && !failure.advice.is_empty(), "{failure:?}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
 #[test]

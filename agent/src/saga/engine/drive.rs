@@ -1,17 +1,20 @@
 //! One saga on its way to rest: each act between two records.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use freehold_protocol::failure::{Failure, FailureClass};
 use freehold_protocol::report::EventKind;
+use freehold_protocol::secret::Secret;
 
 use super::{Engine, EngineError};
-use crate::runner::{Activity, CancelToken};
+use crate::runner::{Activity, CancelToken, redact};
 use crate::saga::Observer;
 use crate::saga::context::Context;
 use crate::saga::recover::Saga;
 use crate::saga::state::{Record, Status};
 use crate::saga::step::{Before, RunEnd, Step, StepOutput};
+use crate::saga::steps;
 use crate::saga::watch::{Bounds, Interruption, Throttle, supervise};
 
 /// How often it is looked whether the time has become known.
@@ -26,16 +29,26 @@ pub(super) struct Drive<'a> {
     last_undo_failure: Option<Failure>,
     /// The journal says that a run has started, and it has not.
     opened: bool,
+    /// Every secret of the tenant that was on the host while this thread drove the saga.
+    secrets: RefCell<Vec<Secret>>,
 }
 
 impl<'a> Drive<'a> {
-    pub(super) const fn new(
+    pub(super) fn new(
         engine: &'a Engine,
         saga: Saga,
         cancel: &'a CancelToken,
         observer: &'a dyn Observer,
     ) -> Self {
-        Self { engine, saga, cancel, observer, last_undo_failure: None, opened: false }
+        Self {
+            engine,
+            saga,
+            cancel,
+            observer,
+            last_undo_failure: None,
+            opened: false,
+            secrets: RefCell::new(Vec::new()),
+        }
     }
 
     /// Whether a stop must wait for a run: what the journal calls started would otherwise count as
@@ -175,6 +188,7 @@ impl<'a> Drive<'a> {
             match (before, interruption) {
                 (Ok(before), _) => before,
                 (Err(failure), interruption) => {
+                    let failure = self.redacted(failure);
                     let secs = self.saga.plan.order.timeout_secs;
                     let why = interruption
                         .map_or(failure, |interruption| interruption.to_failure(name, secs));
@@ -204,6 +218,11 @@ impl<'a> Drive<'a> {
         let limit = self.deadline(step);
         let (end, interruption) =
             self.supervised(step, limit, !last, |action, context| action.run(context));
+        let end = match end {
+            RunEnd::Done(output) => RunEnd::Done(output),
+            RunEnd::Failed(failure) => RunEnd::Failed(self.redacted(failure)),
+            RunEnd::Unclear(failure) => RunEnd::Unclear(self.redacted(failure)),
+        };
         let secs = self.saga.plan.order.timeout_secs;
         let name = self.step(step).name();
         match end {
@@ -301,6 +320,7 @@ impl<'a> Drive<'a> {
                 self.tell(step, EventKind::UndoDone, "");
             }
             Err(failure) => {
+                let failure = self.redacted(failure);
                 self.append(Record::UndoFailed { step, failure: failure.clone() })?;
                 self.tell(step, EventKind::UndoFailed, &failure.what);
                 self.last_undo_failure = Some(failure);
@@ -323,6 +343,15 @@ impl<'a> Drive<'a> {
             }
             left -= slice;
         }
+    }
+
+    /// A failure as it may be journaled, sent and shown: without the tenant's secrets, wherever an app
+    /// may have put them.
+    fn redacted(&self, failure: Failure) -> Failure {
+        let secrets = self.secrets.borrow();
+        let clean = |text: &str| redact(text, &secrets);
+        Failure::new(failure.class, clean(&failure.what), clean(&failure.advice))
+            .with_detail(clean(&failure.detail))
     }
 
     fn deadline(&self, step: usize) -> Duration {
@@ -364,10 +393,17 @@ impl<'a> Drive<'a> {
     ) -> T {
         let name = self.step(step).name();
         let throttle = Throttle::default();
+        for secret in steps::secrets_of(&self.engine.host, &self.saga.plan, self.saga.id) {
+            let mut known = self.secrets.borrow_mut();
+            if !known.contains(&secret) {
+                known.push(secret);
+            }
+        }
+        let secrets = self.secrets.borrow().clone();
         let progress = |line: &str| {
             activity.touch();
             if !line.trim().is_empty() && throttle.admit() {
-                self.observer.event(name, EventKind::Progress, line);
+                self.observer.event(name, EventKind::Progress, &redact(line, &secrets));
             }
         };
         let outputs = self.saga.outputs();
@@ -382,6 +418,7 @@ impl<'a> Drive<'a> {
             now: self.engine.clock.now(),
             before: &before,
             outputs: &outputs,
+            secrets: &secrets,
             progress: &progress,
         };
         call(self.engine.stage.action(self.step(step)), &context)

@@ -1,4 +1,7 @@
-//! `certificate` and `delete-certificate`.
+//! `certificate`, `delete-old-certificate` and `delete-certificate`.
+//!
+//! Each domain of a tenant has a certificate of its own. One that moves keeps the old one until the
+//! job is done, so that going back needs no authority.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,10 +9,10 @@ use std::time::Duration;
 use freehold_protocol::failure::Failure;
 use freehold_protocol::job::CertificateSource;
 
-use super::{bug, decided, deploy, ended, sites};
-use crate::host::certbot;
+use super::{bug, decided, deploy, ended};
+use crate::host::certbot::{self, Which};
 use crate::host::certificate::{self, CertificateFacts};
-use crate::host::nginx::{self, CertificateFiles, Site, Stage};
+use crate::host::nginx::CertificateFiles;
 use crate::saga::Action;
 use crate::saga::context::Context;
 use crate::saga::step::{Before, RunEnd, StepOutput};
@@ -24,7 +27,7 @@ impl Action for Certificate {
     fn look(&self, context: &Context<'_>) -> Result<Before, Failure> {
         let deploy = deploy(context)?;
         let existed = deploy.certificate == CertificateSource::Acme
-            && certbot::folder(&context.config().certbot, deploy.tenant).exists();
+            && certbot::folder(&context.config().certbot, deploy.tenant, &deploy.domain).exists();
         Ok(Before::Certificate { existed })
     }
 
@@ -41,13 +44,7 @@ impl Action for Certificate {
         if deploy.certificate != CertificateSource::Acme {
             return Ok(());
         }
-        if !existed {
-            return delete(context);
-        }
-        match context.plan.running_before() {
-            Some(previous) if previous.domain != deploy.domain => bring_back(context),
-            _ => Ok(()),
-        }
+        if *existed { Ok(()) } else { delete(context, Which::For(&deploy.domain)) }
     }
 
     fn deadline(&self, _context: &Context<'_>) -> Duration {
@@ -91,36 +88,44 @@ fn output(files: &CertificateFiles, facts: &CertificateFacts) -> StepOutput {
     }
 }
 
-fn delete(context: &Context<'_>) -> Result<(), Failure> {
+fn delete(context: &Context<'_>, which: Which<'_>) -> Result<(), Failure> {
     let tenant = context.plan.order.work.tenant().ok_or_else(|| bug("the job has no tenant"))?;
     let lock = context.certbot_lock()?;
     context.with_commands(&[], |commands| {
-        certbot::delete(commands, &lock, &context.config().certbot, tenant)
+        certbot::delete(commands, &lock, &context.config().certbot, tenant, which)
     })?;
     Ok(())
 }
 
-/// The certificate for the previous domain took the new one's place under the same name: the
-/// authority is asked again, through a plain site for the previous domain. `site-http`, undone after
-/// this, puts the previous site back as it was.
-fn bring_back(context: &Context<'_>) -> Result<(), Failure> {
-    let Some(previous) = context.plan.running_before() else { return Ok(()) };
-    let config = context.config();
-    let site = Site { domain: previous.domain.clone(), ..sites::site(context, Stage::Http)? };
-    context.with_commands(&[], |commands| {
-        let lock = context.nginx_lock()?;
-        nginx::ensure_site(commands, &lock, &config.nginx, &site).map_err(Failure::from)
-    })?;
-    let lock = context.certbot_lock()?;
-    context.with_commands(&[], |commands| {
-        let request = certbot::Request {
-            tenant: previous.tenant,
-            domain: &previous.domain,
-            now: context.now,
+/// The certificate that the tenant had before it moved to another domain, or to another source.
+#[derive(Debug)]
+pub(super) struct DeleteOldCertificate;
+
+impl Action for DeleteOldCertificate {
+    fn look(&self, _context: &Context<'_>) -> Result<Before, Failure> {
+        Ok(Before::Nothing)
+    }
+
+    fn run(&self, context: &Context<'_>) -> RunEnd {
+        let run = || {
+            let deploy = deploy(context)?;
+            match deploy.certificate {
+                CertificateSource::Acme => delete(context, Which::AllBut(&deploy.domain)),
+                CertificateSource::Installed { .. } => delete(context, Which::All),
+            }
         };
-        certbot::ensure(commands, &lock, &config.certbot, &request)
-    })?;
-    Ok(())
+        if let Err(failure) = run() {
+            // The tenant has moved and works; what is left is unused, and goes with its next move or
+            // with its removal. That is no reason to hold its jobs up until a person comes.
+            tracing::warn!(what = %failure.what, detail = %failure.detail, "a superseded certificate stays");
+            (context.progress)(&format!("the former certificate stays: {}", failure.what));
+        }
+        RunEnd::Done(StepOutput::Nothing)
+    }
+
+    fn undo(&self, _context: &Context<'_>, _before: &Before) -> Result<(), Failure> {
+        Err(bug("a deleted certificate cannot be brought back"))
+    }
 }
 
 #[derive(Debug)]
@@ -132,7 +137,7 @@ impl Action for DeleteCertificate {
     }
 
     fn run(&self, context: &Context<'_>) -> RunEnd {
-        ended(delete(context).map(|()| StepOutput::Nothing))
+        ended(delete(context, Which::All).map(|()| StepOutput::Nothing))
     }
 
     fn undo(&self, _context: &Context<'_>, _before: &Before) -> Result<(), Failure> {

@@ -1,5 +1,6 @@
 //! `migrate` and `onboard`: the product's own commands.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use freehold_protocol::blueprint::model::{Hook, HookMode};
@@ -7,10 +8,11 @@ use freehold_protocol::failure::{Failure, FailureClass};
 use freehold_protocol::seal::{SealContext, seal};
 use freehold_protocol::secret::Secret;
 
-use super::{bug, decided, deploy, stack};
+use super::stack::{self, HOOK_FILE};
+use super::{bug, decided, deploy};
 use crate::host::compose::{self, ComposeError};
 use crate::host::docker;
-use crate::host::files::Folder;
+use crate::host::files::{Access, Folder};
 use crate::runner::{CommandError, Stdin};
 use crate::saga::Action;
 use crate::saga::context::Context;
@@ -42,12 +44,12 @@ impl Action for Migrate {
     /// A changed schema goes with the volumes of a first deploy. After a redeploy it stays: only the
     /// product knows the way back, and its previous release must cope with it.
     fn undo(&self, context: &Context<'_>, _before: &Before) -> Result<(), Failure> {
-        end_left_over(context, deploy(context)?.blueprint.freehold.hooks.migrate.as_ref())
+        end_for_good(context, deploy(context)?.blueprint.freehold.hooks.migrate.as_ref())
     }
 
     fn deadline(&self, context: &Context<'_>) -> Duration {
         let hooks = context.plan.blueprint().map(|blueprint| &blueprint.freehold.hooks);
-        limit(hooks.and_then(|hooks| hooks.migrate.as_ref()))
+        limit(context, hooks.and_then(|hooks| hooks.migrate.as_ref()))
     }
 }
 
@@ -65,12 +67,12 @@ impl Action for Onboard {
 
     /// The account goes with the volumes of a first deploy; after a redeploy it stays, unused.
     fn undo(&self, context: &Context<'_>, _before: &Before) -> Result<(), Failure> {
-        end_left_over(context, deploy(context)?.blueprint.freehold.hooks.onboard.as_ref())
+        end_for_good(context, deploy(context)?.blueprint.freehold.hooks.onboard.as_ref())
     }
 
     fn deadline(&self, context: &Context<'_>) -> Duration {
         let hooks = context.plan.blueprint().map(|blueprint| &blueprint.freehold.hooks);
-        limit(hooks.and_then(|hooks| hooks.onboard.as_ref()))
+        limit(context, hooks.and_then(|hooks| hooks.onboard.as_ref()))
     }
 }
 
@@ -126,20 +128,61 @@ fn onboard(context: &Context<'_>) -> Result<StepOutput, Failure> {
     Ok(StepOutput::Onboarded { sealed_password: Some(sealed) })
 }
 
-fn limit(hook: Option<&Hook>) -> Duration {
-    hook.map_or(SLACK, |hook| Duration::from_secs(hook.timeout_seconds.into()) + SLACK)
+fn limit(context: &Context<'_>, hook: Option<&Hook>) -> Duration {
+    let Some(hook) = hook else { return SLACK };
+    let own = Duration::from_secs(hook.timeout_seconds.into()) + SLACK;
+    match hook.mode {
+        HookMode::Run => own,
+        // The container may have to be restarted first.
+        HookMode::Exec => own + context.config().waits.start,
+    }
 }
 
-/// Removes the containers that an earlier run of a hook left behind. A container outlives the client
-/// that started it: one of before a stop or a timeout may still be at work, and two migrations at
-/// the same time are nothing that a product expects.
-fn end_left_over(context: &Context<'_>, hook: Option<&Hook>) -> Result<(), Failure> {
-    let Some(hook) = hook.filter(|hook| hook.mode == HookMode::Run) else { return Ok(()) };
+/// Ends what an earlier run of a hook left behind. A container, and a command inside one, outlive the
+/// client that started them: those of before a stop or a timeout may still be at work, and two
+/// migrations at the same time are nothing that a product expects.
+///
+/// The answer is whether a container of the stack was restarted.
+fn end_left_over(context: &Context<'_>, hook: &Hook) -> Result<bool, Failure> {
     let (project, tenant) = (stack::project(context)?, deploy(context)?.tenant);
-    let service = hook.service.as_str();
-    Ok(context.with_commands(&[], |commands| {
-        docker::remove_one_offs(commands, &project, tenant, service)
-    })?)
+    match hook.mode {
+        HookMode::Run => {
+            context.with_commands(&[], |commands| {
+                docker::remove_one_offs(commands, &project, tenant, hook.service.as_str())
+            })?;
+            Ok(false)
+        }
+        HookMode::Exec => {
+            let Some(folder) = Folder::open_if_there(&context.tenant_dir())? else {
+                return Ok(false);
+            };
+            let Some(service) = folder.read(HOOK_FILE)? else { return Ok(false) };
+            let service = String::from_utf8_lossy(&service).into_owned();
+            // The command shares the container's processes with the product, and nothing in an image
+            // can be counted on to find and end just the one.
+            (context.progress)(&format!(
+                "restarting {service}: an earlier run of the hook may still be at work in its container"
+            ));
+            context.with_commands(&[], |commands| {
+                docker::restart_service(commands, &project, tenant, &service)
+            })?;
+            folder.remove(HOOK_FILE)?;
+            Ok(true)
+        }
+    }
+}
+
+/// The same before the release is undone. Containers that are about to be removed take with them
+/// what runs inside; those of a tenant that goes on running need not even be changed by the undo.
+fn end_for_good(context: &Context<'_>, hook: Option<&Hook>) -> Result<(), Failure> {
+    let Some(hook) = hook else { return Ok(()) };
+    if hook.mode == HookMode::Run || context.plan.running_before().is_some() {
+        return end_left_over(context, hook).map(|_| ());
+    }
+    if let Some(folder) = Folder::open_if_there(&context.tenant_dir())? {
+        folder.remove(HOOK_FILE)?;
+    }
+    Ok(())
 }
 
 fn run_hook(
@@ -149,8 +192,17 @@ fn run_hook(
     input: Stdin,
     secrets: &[Secret],
 ) -> Result<(), Failure> {
-    end_left_over(context, Some(hook))?;
+    let restarted = end_left_over(context, hook)?;
     let stack = stack::stack(context)?;
+    let folder = Folder::open(&stack.directory)?;
+    if restarted {
+        let wait = context.config().waits.start;
+        context
+            .with_commands(&[], |commands| compose::up(commands, &stack, &BTreeSet::new(), wait))?;
+    }
+    if hook.mode == HookMode::Exec {
+        folder.write(HOOK_FILE, hook.service.as_str().as_bytes(), Access::Private)?;
+    }
     let service = &hook.service;
     let words: Vec<String> = hook.command.iter().map(ToString::to_string).collect();
     let deadline = Duration::from_secs(hook.timeout_seconds.into());
@@ -161,7 +213,10 @@ fn run_hook(
         }
     });
     match run {
-        Ok(_) => Ok(()),
+        Ok(_) => {
+            folder.remove(HOOK_FILE)?;
+            Ok(())
+        }
         Err(ComposeError::Hook { source, .. }) => {
             let how = match &source {
                 CommandError::TimedOut { .. } => {

@@ -17,6 +17,7 @@ mod write_stack;
 
 use freehold_protocol::failure::{Failure, FailureClass};
 use freehold_protocol::job::{DeployTenant, Work};
+use freehold_protocol::secret::Secret;
 
 use super::context::{Context, Host, tenant_dir};
 use super::state::Status;
@@ -45,6 +46,7 @@ impl Stage for Actions {
             Step::Certificate => &certificate::Certificate,
             Step::SiteHttps => &sites::SiteHttps,
             Step::Verify => &verify::Verify,
+            Step::DeleteOldCertificate => &certificate::DeleteOldCertificate,
             Step::CheckRemoval => &remove::CheckRemoval,
             Step::SiteOff => &sites::SiteOff,
             Step::StopStack => &remove::StopStack,
@@ -88,6 +90,15 @@ fn bug(what: &str) -> Failure {
 /// The parameters of the deploy that a step belongs to.
 fn deploy<'a>(context: &Context<'a>) -> Result<&'a DeployTenant, Failure> {
     context.plan.deploy().ok_or_else(|| bug("a deploy step is part of another job"))
+}
+
+/// The tenant's secrets as they are on the host now; what commands print is cleaned of them.
+#[must_use]
+pub fn secrets_of(host: &Host, plan: &Plan, saga: SagaId) -> Vec<Secret> {
+    match plan.slug() {
+        Some(_) => stack::all_drawn(&tenant_dir(&host.config.tenants_dir, plan), saga),
+        None => Vec::new(),
+    }
 }
 
 /// After the saga rests: copies of files that only its undo needed. Best effort, since the job's end

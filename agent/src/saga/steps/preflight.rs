@@ -52,7 +52,9 @@ fn check(context: &Context<'_>, commands: &Commands<'_>) -> Result<(), Refusal> 
     if let Some(failure) = facts.problems.first() {
         return Err(Refusal::Tools(failure.clone()));
     }
-    nginx::refuse_name_clash(site_config.as_deref(), &config.nginx, deploy.tenant, &deploy.domain)
+    // Without a configuration there is a problem, which has been told.
+    let site_config = site_config.unwrap_or_default();
+    nginx::refuse_name_clash(&site_config, &config.nginx, deploy.tenant, &deploy.domain)
         .map_err(|error| Refusal::Decided(error.into()))?;
     room(context, &facts).map_err(Refusal::Decided)?;
     match &deploy.certificate {

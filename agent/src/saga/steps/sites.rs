@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use freehold_protocol::failure::Failure;
 use freehold_protocol::ids::TenantId;
+use freehold_protocol::job::CertificateSource;
 
 use super::{bug, deploy, ended, journal};
 use crate::host::nginx::{self, CertificateFiles, Route, Site, Stage};
-use crate::host::probe;
+use crate::host::{certbot, certificate, probe};
 use crate::saga::Action;
 use crate::saga::context::Context;
 use crate::saga::step::{Before, RunEnd, StepOutput};
@@ -24,7 +25,8 @@ impl Action for SiteHttp {
     }
 
     fn run(&self, context: &Context<'_>) -> RunEnd {
-        ended(put(context, Stage::Http))
+        let run = || put(context, before_certificate(context)?);
+        ended(run())
     }
 
     fn undo(&self, context: &Context<'_>, before: &Before) -> Result<(), Failure> {
@@ -154,6 +156,32 @@ pub(super) fn site(context: &Context<'_>, stage: Stage) -> Result<Site, Failure>
         body_limit_mib: Site::BODY_LIMIT_MIB,
         answer_timeout_secs: Site::ANSWER_TIMEOUT_SECS,
     })
+}
+
+/// What the site does until there is a certificate. A tenant that moves to another domain goes on
+/// serving its visitors under the former one.
+fn before_certificate(context: &Context<'_>) -> Result<Stage, Failure> {
+    let deploy = deploy(context)?;
+    let former = context.plan.running_before().filter(|former| former.domain != deploy.domain);
+    let Some(former) = former else { return Ok(Stage::Http) };
+    let config = context.config();
+    let folder = match &former.certificate {
+        CertificateSource::Acme => certbot::folder(&config.certbot, former.tenant, &former.domain),
+        CertificateSource::Installed { name } => config.certificates_dir.join(name.as_str()),
+    };
+    let files = certificate::check_folder(&folder, &former.domain, context.now)
+        .and_then(|_| certificate::files_in(&folder));
+    match files {
+        Ok(files) => Ok(Stage::Moving(Box::new(Site {
+            domain: former.domain.clone(),
+            ..site(context, Stage::Https(files))?
+        }))),
+        Err(error) => {
+            // Then visitors cannot use it now either.
+            (context.progress)(&format!("{} is off from now on: {error}", former.domain));
+            Ok(Stage::Http)
+        }
+    }
 }
 
 /// The certificate that an earlier step has found or made.

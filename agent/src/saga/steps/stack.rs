@@ -24,6 +24,9 @@ pub(super) const SECRETS_FILE: &str = "secrets.json";
 pub(super) const MARK_FILE: &str = "freehold.json";
 /// From which files which containers were made.
 pub(super) const APPLIED_FILE: &str = "applied.json";
+/// Names the service inside whose container a hook's command may be at work. Only the engine knows
+/// whether it is, once the client that started it is gone.
+pub(super) const HOOK_FILE: &str = "hook-in-container";
 /// Every file of a tenant's folder.
 pub(super) const FILES: [&str; 5] = [COMPOSE_FILE, ENV_FILE, SECRETS_FILE, MARK_FILE, APPLIED_FILE];
 
@@ -113,6 +116,32 @@ pub(super) fn drawn(folder: &Folder) -> Result<Drawn, Failure> {
             "restore the file from a backup: the tenant's database has the passwords that were in it",
         )
     })
+}
+
+/// Every secret of the tenant that is on the host: those of now, and those of before the saga, which
+/// a step may have put aside.
+pub(super) fn all_drawn(directory: &Path, saga: SagaId) -> Vec<Secret> {
+    let mut found: Vec<Secret> = Vec::new();
+    for name in [SECRETS_FILE.to_owned(), format!("{SECRETS_FILE}.{}", keep_name(saga))] {
+        let read = Folder::open_if_there(directory)
+            .and_then(|folder| folder.map_or(Ok(None), |folder| folder.read(&name)));
+        let bytes = match read {
+            Ok(bytes) => Zeroizing::new(bytes.unwrap_or_default()),
+            Err(error) => {
+                tracing::warn!(%error, "a tenant's secrets cannot be read, so output is not cleaned of them");
+                continue;
+            }
+        };
+        // A broken file fails the steps that need it; nothing is known to be cleaned of then.
+        let drawn = serde_json::from_slice::<Drawn>(&bytes).unwrap_or_default();
+        for value in drawn.secrets.values().chain(&drawn.admin_password) {
+            let secret = Secret::new(value.clone());
+            if !found.contains(&secret) {
+                found.push(secret);
+            }
+        }
+    }
+    found
 }
 
 pub(super) fn write_drawn(folder: &Folder, drawn: &Drawn) -> Result<(), Failure> {

@@ -155,6 +155,9 @@ fn start_previous(context: &Context<'_>, commands: &Commands<'_>) -> Result<(), 
     Ok(())
 }
 
+/// Stops the stack in its order, and removes its containers, their unnamed volumes, and its networks.
+///
+/// Not `docker compose down`: it would leave unnamed volumes behind that no mark leads to any more.
 pub(super) fn remove_containers(
     context: &Context<'_>,
     commands: &Commands<'_>,
@@ -162,10 +165,10 @@ pub(super) fn remove_containers(
     let stack = stack::stack(context)?;
     let tenant = context.plan.order.work.tenant().ok_or_else(|| bug("the job has no tenant"))?;
     if stack.directory.join(compose::COMPOSE_FILE).exists()
-        && let Err(error) = compose::down(commands, &stack, Volumes::Keep)
+        && let Err(error) = compose::stop(commands, &stack)
     {
-        // Compose stops things in order, which is kinder; what counts is that they are gone.
-        tracing::warn!(%error, "docker compose down did not work; removing one by one");
+        // The order is kinder to the product; what counts is that the containers are gone.
+        tracing::warn!(%error, "docker compose stop did not work; removing the containers as they run");
     }
     docker::remove_marked(commands, &stack.project, tenant, Volumes::Keep)?;
     Ok(())

@@ -138,6 +138,14 @@ fn what_runs_is_compared_with_what_was_asked() {
         ),
         ("/NetworkSettings/Networks", json!({ "bridge": {} }), "NetworkSettings.Networks"),
         ("/Mounts", json!([{ "Type": "bind", "Source": "/", "Destination": "/host" }]), "Mounts"),
+        (
+            "/Mounts",
+            json!([
+                { "Type": "volume", "Name": "acme_shop_data", "Destination": "/var/lib/postgresql/data" },
+                { "Type": "volume", "Name": "0123456789abcdef".repeat(4), "Destination": "/unnamed" },
+            ]),
+            "Mounts",
+        ),
         ("/Config/Image", json!("other:1"), "Config.Image"),
         ("/Config/Labels", json!({}), "Config.Labels"),
     ] {
