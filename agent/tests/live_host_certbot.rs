@@ -12,8 +12,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use freehold_agent::host::certbot::{
-    AccountBinding, CertbotMutex, Request, Settings, Which, delete, ensure, find, folder, list, renew,
-    version,
+    AccountBinding, CertbotMutex, Request, Settings, Which, delete, ensure, find, folder, list,
+    renew, version,
 };
 use freehold_agent::runner::{Activity, CancelToken, Commands, Programs, Stream, System, Watch};
 use freehold_protocol::failure::{Failure, FailureClass};

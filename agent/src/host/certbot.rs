@@ -150,16 +150,17 @@ pub fn good(
 ) -> Option<(CertificateFiles, CertificateFacts)> {
     let Request { tenant, domain, now } = *request;
     let facts = find(settings, tenant, domain, now).ok()??;
-    if facts.is_due(DUE_DAYS, now) || !is_from_server(settings, tenant) {
+    if facts.is_due(DUE_DAYS, now) || !is_from_server(settings, tenant, domain) {
         return None;
     }
-    let files = certificate::files_in(&folder(settings, tenant)).ok()?;
+    let files = certificate::files_in(&folder(settings, tenant, domain)).ok()?;
     Some((files, facts))
 }
 
 /// Whether certbot's own notes do not name another server.
-fn is_from_server(settings: &Settings, tenant: TenantId) -> bool {
-    let notes = settings.config_dir.join("renewal").join(format!("{tenant}.conf"));
+fn is_from_server(settings: &Settings, tenant: TenantId, domain: &Domain) -> bool {
+    let notes = format!("{}.conf", cert_name(tenant, domain));
+    let notes = settings.config_dir.join("renewal").join(notes);
     let Ok(text) = std::fs::read_to_string(notes) else { return true };
     let wanted = settings.server.as_deref().unwrap_or(DEFAULT_SERVER);
     text.lines()

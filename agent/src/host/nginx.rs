@@ -178,9 +178,7 @@ pub fn ensure_site(
     place(settings, site.tenant, Some(&render_site(settings, site)))?;
     // nginx tests what it dumps.
     let loaded = look(commands, settings)
-        .and_then(|look| {
-            refuse_name_clash(&look.config, settings, site.tenant, &site.domain)
-        })
+        .and_then(|look| refuse_name_clash(&look.config, settings, site.tenant, &site.domain))
         .and_then(|()| reload(commands, lock, settings));
     let Err(error) = loaded else { return Ok(()) };
     put_back(commands, lock, settings, site.tenant, previous.as_deref(), &error)?;

@@ -137,7 +137,14 @@ fn each_domain_of_a_tenant_has_a_certificate_of_its_own() {
             script.prints(&command, "")
         });
         let mutex = CertbotMutex::default();
-        delete(&Commands::new(&script, watch), &mutex.lock(&cancel).unwrap(), &settings, tenant, which).unwrap();
+        delete(
+            &Commands::new(&script, watch),
+            &mutex.lock(&cancel).unwrap(),
+            &settings,
+            tenant,
+            which,
+        )
+        .unwrap();
     }
 }
 

@@ -201,7 +201,7 @@ fn only_a_server_on_our_ports_takes_a_name() {
         let dump = format!(
             "# configuration file /etc/nginx/a:\nserver {{ listen {listen}; server_name a.example.com; }}\n"
         );
-        refuse_name_clash(Some(&dump), &settings, TENANT.parse().unwrap(), &domain).is_err()
+        refuse_name_clash(&dump, &settings, TENANT.parse().unwrap(), &domain).is_err()
     };
     assert!(clash(&settings.http_port.to_string()) && clash(&settings.https_port.to_string()));
     assert!(!clash("8099"));
@@ -283,7 +283,13 @@ fn a_configuration_that_is_too_long_to_look_through_is_refused() {
     // As the runner gives an output that did not fit.
     let script = Script::new().expect(DUMP, crate::runner::Reply::PrintsTooMuch);
     let error = with_script(&script, |commands| {
-        ensure_site(commands, &mutex.lock(&CancelToken::new()).unwrap(), &settings, &site(Stage::Http)).unwrap_err()
+        ensure_site(
+            commands,
+            &mutex.lock(&CancelToken::new()).unwrap(),
+            &settings,
+            &site(Stage::Http),
+        )
+        .unwrap_err()
     });
     let failure = Failure::from(error);
     assert!(failure.what.contains("32 MiB") && !failure.advice.is_empty(), "{failure:?}");
