@@ -6,7 +6,7 @@ use freehold_tests::world::{World, blueprint, docker};
 const DATA: &str = "- db-data:/var/lib/postgresql/data";
 
 #[test]
-fn an_unnamed_volume_is_refused_and_a_memory_file_system_in_its_place_is_not() {
+fn an_unnamed_volume_is_refused() {
     let world = World::start("volumes");
     let tenant = world.tenant("acme");
     let before = world.snapshot();
