@@ -399,7 +399,7 @@ fn life() {
     let rest = world.run(&world.order(remove(DataOnRemove::Keep)), None, None);
     let Some(JobResult::Removed(kept)) = rest.result else { panic!("{:?}", rest.failure) };
     assert_eq!(kept.kept_volumes, ["acme_shop_data"]);
-    let rest = world.run(&world.order(Kind::Move.work()), None, None);
+    let rest = world.run(&world.order(deploy("shop/web:2")), None, None);
     assert_eq!(rest.outcome, Outcome::Succeeded, "{:?}", rest.failure);
     assert_eq!(std::fs::read_to_string(&secrets).unwrap(), drawn);
     let rest = world.run(&world.order(remove(DataOnRemove::Delete)), None, None);
