@@ -3,6 +3,7 @@
 use super::*;
 use crate::runner::{Activity, CancelToken, Reply, Script, Stream, Watch};
 use freehold_protocol::failure::{Failure, FailureClass};
+use freehold_protocol::ids::ImageRef;
 
 const VERSION: &str = r#"{"Client":{"Version":"28.2.2","ApiVersion":"1.41"},"Server":{"Platform":{"Name":""},"Version":"20.10.24+dfsg1","ApiVersion":"1.41"}}"#;
 
