@@ -5,12 +5,14 @@
 # The guest's init, seen from here.
 leader=''
 
-# boot OPTION...: boots it, with these options of systemd-nspawn.
+# boot OPTION...: boots it, with these options of systemd-nspawn; after power_off with the same disk.
 boot() {
     local base nspawn tries
-    base="$(tests/packages/root | tail -n 1)"
-    mkdir -p "$run" "$work/upper" "$work/scratch" "$guest"
-    mount -t overlay overlay -o "lowerdir=$base,upperdir=$work/upper,workdir=$work/scratch" "$guest"
+    if ! mountpoint -q "$guest"; then
+        base="$(tests/packages/root | tail -n 1)"
+        mkdir -p "$run" "$work/upper" "$work/scratch" "$guest"
+        mount -t overlay overlay -o "lowerdir=$base,upperdir=$work/upper,workdir=$work/scratch" "$guest"
+    fi
     # A machine without systemd has no machine manager to register with, nor a unit to make for it.
     background_start "$run" guest systemd-nspawn --quiet --boot --directory="$guest" --machine="freehold-$$" \
         --register=no --keep-unit --link-journal=no --resolv-conf=off --timezone=off --console=pipe "$@"
@@ -23,10 +25,22 @@ boot() {
     done
 }
 
-# halt: ends it, and unmounts its disk.
-halt() {
+# power_off: shuts it down in order; after 30 s it is ended.
+power_off() {
+    local tries
+    # What systemd does when it gets SIGRTMIN+4: start poweroff.target.
     [ -z "$leader" ] || kill -s RTMIN+4 "$leader"
+    for tries in $(seq 1 150); do
+        background_runs "$run" guest || break
+        sleep 0.2
+    done
     background_stop "$run" guest
+    leader=''
+}
+
+# halt: ends it for good, and unmounts its disk.
+halt() {
+    power_off
     umount -l "$guest"
 }
 
