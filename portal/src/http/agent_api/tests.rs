@@ -287,7 +287,7 @@ fn a_hook_may_be_silent_for_as_long_as_its_blueprint_says() {
         agent.poll(&world);
         world.clock.advance_secs(1801);
         world.reap();
-        let reason = world.job(id).cancel_reason;
+        let reason = world.job(id).cancel_reason.clone();
         assert_eq!(reason.as_deref(), Some("no progress for 30 minutes"), "{step}");
     }
 }
