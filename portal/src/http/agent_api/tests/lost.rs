@@ -45,7 +45,10 @@ fn a_report_that_nobody_holds_is_asked_for_again_before_its_job_is_lost() {
     let world = World::new();
     let mut agent = world.agent();
     let (id, job) = run_job(&world, &mut agent);
+    // Until here its report waits at the agent.
+    agent.reporting = vec![first_attempt(id)];
     let (lost, _) = run_job(&world, &mut agent);
+    agent.reporting.clear();
     world.clock.advance_secs(3 * LOST_SECS);
     let asked = [first_attempt(id), first_attempt(lost)];
     assert_eq!(agent.poll(&world).0.report, asked);
