@@ -139,8 +139,8 @@ impl ChangeStatus {
     }
 }
 
-/// A tenant was deployed: its license, if it has one, is in use from now on. Called in the
-/// transaction that takes the agent's report.
+/// A tenant was deployed, or a deployed one has got a license: that license is in use from now on.
+/// Called in the transaction that takes the agent's report, or that changes the tenant.
 ///
 /// # Errors
 /// When the database fails.

@@ -8,6 +8,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
+    license_status,
     queue_job::JobRules,
     tenant_input::{Fields, given},
     tenant_license,
@@ -267,6 +268,10 @@ impl UpdateTenant {
         let names: Vec<&String> = tenant.settings.keys().collect();
         let detail = json!({ "domain": tenant.domain, "release": tenant.release_wanted, "settings": names, "license": tenant.license });
         record(tx, &self.actor, "tenant.update", &tenant, detail)?;
+        // A license that a running tenant gets is in use from now on.
+        if tenant.release_deployed.is_some() {
+            license_status::activate(tx, tenant.id, &self.actor)?;
+        }
         find(tx, &self.slug)
     }
 }

@@ -403,3 +403,22 @@ fn a_tenants_license_bounds_what_its_blueprint_may_want() {
     assert_eq!(tenant(json!({ "license": id })).pointers(), ["/license"]);
     assert_eq!(tenant(json!({ "license": "x" })).pointers(), ["/license"]);
 }
+
+#[test]
+fn a_license_that_a_running_tenant_gets_is_active_at_once() {
+    let world = World::with_tenant();
+    let customer = with_customer(&world);
+    let (id, _) = license(&world, &customer, json!({}));
+    let give = || patch(&world, "/api/v1/tenants/acme", "*", &json!({ "license": id })).expect(200);
+    give();
+    assert_eq!(status(&world, &id), "pending_deployment");
+    let db = rusqlite::Connection::open(world.portal.db.path()).unwrap();
+    db.execute("UPDATE tenants SET release_deployed = 1, status = 'active'", []).unwrap();
+    give();
+    assert_eq!(status(&world, &id), "active");
+    // It stays so, whatever happens to the tenant.
+    patch(&world, "/api/v1/tenants/acme", "*", &json!({ "license": null })).expect(200);
+    assert_eq!(status(&world, &id), "active");
+    let log = world.get("/api/v1/audit?limit=200").text;
+    assert_eq!(log.matches("license.activate").count(), 1);
+}

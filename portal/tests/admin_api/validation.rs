@@ -1,6 +1,13 @@
 //! What tenants' apps ask about licenses, as they ask it.
 
-use std::{thread, time::Duration};
+use std::{
+    sync::{
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
 
 use freehold_portal::domain::validation::ValidationCode;
 use serde_json::{Value, json};
@@ -267,6 +274,37 @@ fn a_change_that_came_another_way_is_found_by_looking() {
     // The housekeeping of `freehold serve` does this ten times a second.
     app.world.portal.licensing.look(&app.world.portal.db);
     assert_eq!(app.code(), "SUSPENDED");
+}
+
+#[test]
+fn a_question_takes_no_database_connection() {
+    let app = App::new(json!({}));
+    let (release, held) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let wait = || {
+        held.fetch_add(1, Ordering::SeqCst);
+        while !release.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    };
+    let answered = thread::scope(|scope| {
+        // More than there are connections: some of these wait for one themselves.
+        for _ in 0..32 {
+            scope.spawn(|| app.world.portal.db.read(|_| wait()).unwrap());
+        }
+        while held.load(Ordering::SeqCst) == 0 {
+            thread::sleep(Duration::from_millis(1));
+        }
+        thread::sleep(Duration::from_millis(200));
+        let all_held = held.load(Ordering::SeqCst) < 32;
+        let (sender, receiver) = mpsc::channel();
+        let app = &app;
+        scope.spawn(move || sender.send(app.code()).unwrap());
+        let answered = receiver.recv_timeout(Duration::from_secs(20));
+        release.store(true, Ordering::SeqCst);
+        (all_held, answered)
+    });
+    assert_eq!(answered, (true, Ok("VALID".to_owned())));
 }
 
 #[test]

@@ -1,5 +1,9 @@
 //! `/api/v1/licenses`
 
+use std::collections::HashMap;
+
+use freehold_protocol::ids::BlueprintName;
+
 use super::Context;
 use crate::{
     api::{
@@ -18,6 +22,7 @@ use crate::{
     db::{
         Read,
         licenses::{self, LicenseRow},
+        plans::PlanRow,
     },
     domain::ids::LicenseId,
     error::AppError,
@@ -29,7 +34,11 @@ use crate::{
 
 fn view(read: &Read<'_>, row: LicenseRow) -> Result<LicenseView, AppError> {
     let plan = plans::find(read, &row.plan)?;
-    let gives = row.overrides.apply(&plans::entitlement(&plan));
+    view_of(read, row, &plan)
+}
+
+fn view_of(read: &Read<'_>, row: LicenseRow, plan: &PlanRow) -> Result<LicenseView, AppError> {
+    let gives = row.overrides.apply(&plans::entitlement(plan));
     let now = read.now();
     let status = row.status.at(row.expires_at, now);
     // Noted as expired or not: it has been so since its end.
@@ -77,7 +86,16 @@ pub(super) fn list(ctx: &Context<'_>) -> Result<Answer, AppError> {
     let page = ctx.db.read(|read| {
         let mut rows = licenses::list(read, &filter, &after, limit + 1)?;
         let next = input::next_page(&mut rows, limit, "licenses", |row| row.id.to_string());
-        let items = rows.into_iter().map(|row| view(read, row)).collect::<Result<_, _>>()?;
+        // Many licenses have few plans.
+        let mut of_name: HashMap<BlueprintName, PlanRow> = HashMap::new();
+        let mut items = Vec::with_capacity(rows.len());
+        for row in rows {
+            if !of_name.contains_key(&row.plan) {
+                of_name.insert(row.plan.clone(), plans::find(read, &row.plan)?);
+            }
+            let plan = &of_name[&row.plan];
+            items.push(view_of(read, row, plan)?);
+        }
         Ok(Page { items, next })
     })?;
     Answer::ok(&page)
