@@ -115,7 +115,7 @@ impl JobHead {
     /// Its columns, for statements that leave the work where it is.
     pub(super) const COLUMNS: &str = "id, host_id, tenant_id, kind, state, attempt, max_attempts, not_before, expires_at,
         expiry_secs, timeout_secs, actor, agent_id, epoch, seq, digest, lease_until, lease_lost_at, lost_at, step, undoing,
-        progress_at, cancel_requested_at, cancel_reason, resume_requested_at, failure, result, generation, created_at,
+        progress_at, cancel_requested_at, cancel_reason, resume_requested_at, report_asked_at, failure, result, generation, created_at,
         updated_at, started_at, ended_at";
 
     pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
