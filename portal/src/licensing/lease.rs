@@ -20,9 +20,9 @@ use crate::{
 };
 
 /// How long a lease is good, in seconds: a day.
-pub const LEASE_SECS: i64 = 86_400;
+const LEASE_SECS: i64 = 86_400;
 /// The `typ` of a lease, so that no other token of the same key is taken for one.
-pub const LEASE_TYPE: &str = "freehold-lease+jwt";
+const LEASE_TYPE: &str = "freehold-lease+jwt";
 /// How far before its making a lease is good already: clocks differ.
 const EARLY_SECS: i64 = 300;
 /// How long the same lease is given out again, in seconds.

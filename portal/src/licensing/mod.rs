@@ -21,7 +21,7 @@ use std::{
 use freehold_protocol::time::Timestamp;
 
 pub use self::{
-    lease::{LEASE_SECS, LEASE_TYPE, jwks},
+    lease::jwks,
     snapshot::{KeyEntry, KeyRefused, LicenseEntry, Snapshot},
 };
 use crate::{
@@ -98,7 +98,12 @@ impl Desk {
             return Ok(());
         }
         let fresh = Arc::new(db.read(Snapshot::load)?);
-        *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        let old = {
+            let mut place = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *place, fresh)
+        };
+        // Taken apart only here, where no question waits for the lock.
+        drop(old);
         Ok(())
     }
 
