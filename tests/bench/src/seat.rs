@@ -38,11 +38,18 @@ impl Seat {
         self.line.send(&poll);
     }
 
-    /// Waits for the answer to the parked poll, verifies it, and returns the jobs that it brought.
+    /// Waits for the answer to the parked poll, verifies it, and returns the jobs that it brought. As
+    /// the real poller, it asks again at once after an answer that brought none.
     #[track_caller]
     pub fn wait(&mut self) -> Vec<Taken> {
-        let body = self.line.receive().expect(200);
-        self.agent.take(&body)
+        loop {
+            let body = self.line.receive().expect(200);
+            let taken = self.agent.take(&body);
+            if !taken.is_empty() {
+                return taken;
+            }
+            self.park();
+        }
     }
 
     /// Asks for jobs without waiting.

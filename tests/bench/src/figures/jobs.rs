@@ -69,13 +69,7 @@ fn round(portal: &Portal, seats: &mut [Seat], admins: &mut [Connection]) {
         admin.send(&portal.queue(seat.host));
     }
     for seat in seats.iter_mut() {
-        let mut taken = seat.wait();
-        while taken.is_empty() {
-            // A report wakes its agent's poll, too; there may be nothing new.
-            seat.park();
-            taken = seat.wait();
-        }
-        for one in &taken {
+        for one in &seat.wait() {
             seat.send_report(portal, one);
         }
     }
