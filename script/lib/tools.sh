@@ -36,8 +36,10 @@ tool_install() {
         log="$FREEHOLD_STATE/$name.log"
         say "building $name $version (once; some minutes)"
         # Outside of this workspace, so that its configuration does not apply; one target folder for
-        # all, since they share dependencies.
-        (cd / && RUSTUP_TOOLCHAIN="$(toolchain)" cargo install --quiet --locked \
+        # all, since they share dependencies. They work for seconds at a time, so that optimizing
+        # them would cost more than it gains.
+        (cd / && CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+            RUSTUP_TOOLCHAIN="$(toolchain)" cargo install --quiet --locked \
             --root "$FREEHOLD_TOOLS/$name-$version" --target-dir "$FREEHOLD_TOOLS/target" "$name@$version") >"$log" 2>&1 || {
             tail -n 15 "$log" >&2
             die "cargo install could not build $name (whole log: $log)"
