@@ -38,10 +38,12 @@ pub(crate) fn run(args: &Args, _: &mut Ctx) -> Result<Exit, CliError> {
 }
 
 fn write(command: &clap::Command, folder: &Path) -> io::Result<()> {
-    clap_mangen::Man::new(command.clone())
-        .section("1")
-        .manual("Freehold")
-        .source(SOURCE)
-        .generate_to(folder)?;
+    let page =
+        clap_mangen::Man::new(command.clone()).section("1").manual("Freehold").source(SOURCE);
+    let mut text = Vec::new();
+    page.render(&mut text)?;
+    // A long choice of options in the synopsis cannot be spread over the width of a line.
+    let text = String::from_utf8_lossy(&text).replacen("\n.SH NAME", "\n.ad l\n.SH NAME", 1);
+    fs::write(folder.join(page.get_filename()), text)?;
     command.get_subcommands().try_for_each(|below| write(below, folder))
 }
