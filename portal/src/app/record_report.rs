@@ -181,6 +181,21 @@ fn refused(message: String) -> AppError {
     AppError::new(Kind::Invalid, "report_refused", message)
 }
 
+/// Applies what a job has brought about, and tells what is kept of it: its result, and why it failed.
+fn outcome_of(
+    tx: &Tx<'_>,
+    keys: &PortalKeys,
+    job: &JobRow,
+    host: &HostRow,
+    report: &Report,
+) -> Result<(Option<JobResult>, Option<Failure>), AppError> {
+    let mut result = report.result.clone();
+    if report.outcome == Outcome::Succeeded {
+        apply_result(tx, keys, job, host, report, result.as_mut())?;
+    }
+    Ok((result, report.failure.clone().or_else(|| unexplained(report))))
+}
+
 fn take(
     tx: &Tx<'_>,
     keys: &PortalKeys,
@@ -188,11 +203,7 @@ fn take(
     host: &HostRow,
     report: &Report,
 ) -> Result<(), AppError> {
-    let mut result = report.result.clone();
-    if report.outcome == Outcome::Succeeded {
-        apply_result(tx, keys, job, host, report, result.as_mut())?;
-    }
-    let failure = report.failure.clone().or_else(|| unexplained(report));
+    let (result, failure) = outcome_of(tx, keys, job, host, report)?;
     let next = after_report(
         report.outcome,
         failure.as_ref(),
@@ -233,11 +244,7 @@ fn take_late(
     host: &HostRow,
     report: &Report,
 ) -> Result<(), AppError> {
-    let mut result = report.result.clone();
-    if report.outcome == Outcome::Succeeded {
-        apply_result(tx, keys, job, host, report, result.as_mut())?;
-    }
-    let failure = report.failure.clone().or_else(|| unexplained(report));
+    let (result, failure) = outcome_of(tx, keys, job, host, report)?;
     let state = JobState::of_outcome(report.outcome);
     let rest = Rest {
         state,

@@ -12,7 +12,14 @@ mod update;
 mod view;
 
 use super::{context::Ctx, error::CliError};
-use crate::exit::Exit;
+use crate::{
+    api::{
+        licenses::{Because, LicenseView},
+        paths,
+    },
+    domain::ids::LicenseId,
+    exit::Exit,
+};
 
 /// Add licenses, change, suspend, renew and revoke them
 #[derive(Debug, clap::Subcommand)]
@@ -41,4 +48,17 @@ pub(crate) fn run(command: &Command, ctx: &mut Ctx) -> Result<Exit, CliError> {
         Command::Suspend(args) => suspend::run(args, ctx),
         Command::Update(args) => update::run(args, ctx),
     }
+}
+
+/// Changes the status of a license and shows what became of it.
+fn act(
+    ctx: &mut Ctx,
+    license: LicenseId,
+    what: &str,
+    because: Option<&Because>,
+) -> Result<Exit, CliError> {
+    let license: LicenseView = ctx.client()?.post(&paths::license_do(license, what), because)?;
+    let now = ctx.now();
+    ctx.show(&license, |license| view::details(license, now))?;
+    Ok(Exit::Ok)
 }

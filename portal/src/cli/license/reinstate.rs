@@ -1,8 +1,6 @@
 //! `freehold license reinstate`.
 
-use super::view;
 use crate::{
-    api::{licenses::LicenseView, paths},
     cli::{context::Ctx, error::CliError},
     domain::ids::LicenseId,
     exit::Exit,
@@ -19,9 +17,5 @@ pub(crate) struct Args {
 
 /// Reinstates it.
 pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, CliError> {
-    let path = paths::license_do(args.license, "reinstate");
-    let license: LicenseView = ctx.client()?.post(&path, None::<&()>)?;
-    let now = ctx.now();
-    ctx.show(&license, |license| view::details(license, now))?;
-    Ok(Exit::Ok)
+    super::act(ctx, args.license, "reinstate", None)
 }

@@ -1,11 +1,7 @@
 //! `freehold license suspend`.
 
-use super::view;
 use crate::{
-    api::{
-        licenses::{Because, LicenseView},
-        paths,
-    },
+    api::licenses::Because,
     cli::{context::Ctx, error::CliError},
     domain::ids::LicenseId,
     exit::Exit,
@@ -28,10 +24,5 @@ pub(crate) struct Args {
 
 /// Suspends it.
 pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, CliError> {
-    let body = Because { reason: args.reason.clone() };
-    let path = paths::license_do(args.license, "suspend");
-    let license: LicenseView = ctx.client()?.post(&path, Some(&body))?;
-    let now = ctx.now();
-    ctx.show(&license, |license| view::details(license, now))?;
-    Ok(Exit::Ok)
+    super::act(ctx, args.license, "suspend", Some(&Because { reason: args.reason.clone() }))
 }
