@@ -350,8 +350,13 @@ fn what_nginx_refuses_changes_nothing() {
         let path = "/".parse().unwrap();
         assert_eq!(probe::public(&domain, &path, tls, &roots, now(), TIMEOUT).unwrap().status, 200);
 
-        // A name that somebody else's file serves.
+        // A name that somebody else's file serves: on a port of its own it may.
         let clash = Site { domain: "theirs.example.com".parse().unwrap(), ..https.clone() };
+        let port = settings.http_port;
+        let theirs = format!(
+            "server {{ listen 127.0.0.1:{port}; server_name theirs.example.com; return 204; }}"
+        );
+        std::fs::write(settings.include_dir.join("theirs.conf"), theirs).unwrap();
         let error = ensure(&clash).unwrap_err();
         assert!(matches!(error, NginxError::NameTaken { .. }), "{error}");
 
