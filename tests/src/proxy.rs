@@ -127,7 +127,8 @@ impl Shared {
         };
         lock(&self.seen).push(format!("{first} -> {status}"));
         (&client).write_all(format!("HTTP/1.1 {status}\r\n\r\n").as_bytes())?;
-        let Some(Ok(server)) = server else { return Ok(()) };
+        // Its copy among the open ones would keep the connection up.
+        let Some(Ok(server)) = server else { return client.shutdown(Shutdown::Write) };
         lock(&self.open).push(server.try_clone()?);
         // What the client sent behind its head, without waiting for an answer.
         (&server).write_all(head.buffer())?;
