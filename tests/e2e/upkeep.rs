@@ -123,6 +123,8 @@ fn a_certificate_near_its_end_is_renewed_and_served() {
         .unwrap();
     let fixed = Arc::new(FixedClock::at(now));
     let clock = Arc::new(PortalClock::new(Arc::clone(&fixed) as Arc<dyn Clock>));
+    // Dates are judged once the portal has told the time.
+    clock.set(now);
     let engine = Engine::new(
         journal.clone(),
         Arc::clone(&host),
