@@ -34,7 +34,7 @@ use crate::{
 /// Measures Freehold's programs, each figure beside a baseline of the same run
 #[derive(Debug, Parser)]
 struct Args {
-    /// A look in under a minute, with small counts
+    /// A look in a few minutes, with small counts
     #[arg(long, conflicts_with = "smoke")]
     quick: bool,
     /// Only that every measurement works; its figures mean nothing

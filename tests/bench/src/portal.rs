@@ -19,6 +19,9 @@ use crate::{
     tls::Authority,
 };
 
+/// Room for ten thousand parked polls: the portal sends agents to intervals at four fifths of it.
+const MAX_CONNECTIONS: usize = 16_000;
+
 const START: Duration = Duration::from_secs(60);
 
 /// A portal.
@@ -58,7 +61,7 @@ impl Portal {
         let port = ports::free();
         let authority = tls.then(|| Authority::new(&folder));
         let mut text = format!(
-            "listen = \"127.0.0.1:{port}\"\ndata_dir = \"{}\"\nlog = \"warn\"\n{lines}\n",
+            "listen = \"127.0.0.1:{port}\"\ndata_dir = \"{}\"\nlog = \"warn\"\nmax_connections = {MAX_CONNECTIONS}\n{lines}\n",
             folder.join("data").display()
         );
         let scheme = match &authority {

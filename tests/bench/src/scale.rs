@@ -40,7 +40,7 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// Everything; under ten minutes.
+    /// Everything; about a quarter of an hour.
     pub const FULL: Self = Self {
         name: "full",
         runs: 5,
@@ -60,7 +60,7 @@ impl Scale {
         history: 1_000_000,
     };
 
-    /// A look; under a minute.
+    /// A look; a few minutes.
     pub const QUICK: Self = Self {
         name: "quick",
         runs: 3,
