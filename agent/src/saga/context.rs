@@ -180,9 +180,17 @@ impl Host {
 }
 
 impl Context<'_> {
-    /// Lends a runner whose output goes to people as progress, without the tenant's secrets and
-    /// those that are given.
-    pub fn with_commands<T>(&self, further: &[Secret], work: impl FnOnce(&Commands<'_>) -> T) -> T {
+    /// Lends a runner whose output goes to people as progress, without the tenant's secrets.
+    pub fn with_commands<T>(&self, work: impl FnOnce(&Commands<'_>) -> T) -> T {
+        self.with_commands_and(&[], work)
+    }
+
+    /// The same, for commands that may also show these `further` secrets.
+    pub fn with_commands_and<T>(
+        &self,
+        further: &[Secret],
+        work: impl FnOnce(&Commands<'_>) -> T,
+    ) -> T {
         let on_line = |_, line: &str| (self.progress)(line);
         let secrets = [self.secrets, further].concat();
         let watch = Watch {

@@ -66,7 +66,7 @@ fn obtain(context: &Context<'_>) -> Result<StepOutput, Failure> {
                 Some(good) => good,
                 None => {
                     let lock = context.certbot_lock()?;
-                    let issued = context.with_commands(&[], |commands| {
+                    let issued = context.with_commands(|commands| {
                         certbot::ensure(commands, &lock, &config.certbot, &request)
                     })?;
                     (issued.files, issued.facts)
@@ -91,7 +91,7 @@ fn output(files: &CertificateFiles, facts: &CertificateFacts) -> StepOutput {
 fn delete(context: &Context<'_>, which: Which<'_>) -> Result<(), Failure> {
     let tenant = context.plan.order.work.tenant().ok_or_else(|| bug("the job has no tenant"))?;
     let lock = context.certbot_lock()?;
-    context.with_commands(&[], |commands| {
+    context.with_commands(|commands| {
         certbot::delete(commands, &lock, &context.config().certbot, tenant, which)
     })?;
     Ok(())

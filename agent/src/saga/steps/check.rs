@@ -55,7 +55,7 @@ fn health(context: &Context<'_>) -> Result<TenantHealth, Failure> {
         blueprint: &record.blueprint,
         ports: &ports,
     };
-    context.with_commands(&[], |commands| look(context, commands, &subject))
+    context.with_commands(|commands| look(context, commands, &subject))
 }
 
 #[derive(Debug)]
@@ -68,7 +68,7 @@ impl Action for ProbeHost {
 
     fn run(&self, context: &Context<'_>) -> RunEnd {
         let config = context.config();
-        let facts = context.with_commands(&[], |commands| {
+        let facts = context.with_commands(|commands| {
             facts::collect(commands, &config.nginx, &config.tenants_dir, context.now)
         });
         RunEnd::Done(result(JobResult::Probed(Box::new(facts))))

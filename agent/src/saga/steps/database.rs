@@ -51,7 +51,7 @@ fn wait(context: &Context<'_>) -> Result<(), Failure> {
     let waits = context.config().waits;
     let mut looks = context.looks(waits.database);
     let last = loop {
-        let asked = context.with_commands(&[], |commands| {
+        let asked = context.with_commands(|commands| {
             compose::run_in_running(commands, &stack, service, &words, Stdin::Null, ASK)
         });
         match asked {

@@ -147,7 +147,7 @@ fn end_left_over(context: &Context<'_>, hook: &Hook) -> Result<bool, Failure> {
     let (project, tenant) = (stack::project(context)?, deploy(context)?.tenant);
     match hook.mode {
         HookMode::Run => {
-            context.with_commands(&[], |commands| {
+            context.with_commands(|commands| {
                 docker::remove_one_offs(commands, &project, tenant, hook.service.as_str())
             })?;
             Ok(false)
@@ -163,7 +163,7 @@ fn end_left_over(context: &Context<'_>, hook: &Hook) -> Result<bool, Failure> {
             (context.progress)(&format!(
                 "restarting {service}: an earlier run of the hook may still be at work in its container"
             ));
-            context.with_commands(&[], |commands| {
+            context.with_commands(|commands| {
                 docker::restart_service(commands, &project, tenant, &service)
             })?;
             folder.remove(HOOK_FILE)?;
@@ -197,8 +197,7 @@ fn run_hook(
     let folder = Folder::open(&stack.directory)?;
     if restarted {
         let wait = context.config().waits.start;
-        context
-            .with_commands(&[], |commands| compose::up(commands, &stack, &BTreeSet::new(), wait))?;
+        context.with_commands(|commands| compose::up(commands, &stack, &BTreeSet::new(), wait))?;
     }
     if hook.mode == HookMode::Exec {
         folder.write(HOOK_FILE, hook.service.as_str().as_bytes(), Access::Private)?;
@@ -206,7 +205,7 @@ fn run_hook(
     let service = &hook.service;
     let words: Vec<String> = hook.command.iter().map(ToString::to_string).collect();
     let deadline = Duration::from_secs(hook.timeout_seconds.into());
-    let run = context.with_commands(secrets, |commands| match hook.mode {
+    let run = context.with_commands_and(secrets, |commands| match hook.mode {
         HookMode::Run => compose::run_in_new(commands, &stack, service, &words, input, deadline),
         HookMode::Exec => {
             compose::run_in_running(commands, &stack, service, &words, input, deadline)

@@ -25,7 +25,7 @@ impl Action for ReservePorts {
 
     fn run(&self, context: &Context<'_>) -> RunEnd {
         let reserved =
-            context.with_commands(&[], |commands| reserve(context, commands, &BTreeSet::new()));
+            context.with_commands(|commands| reserve(context, commands, &BTreeSet::new()));
         ended(reserved.map(|()| StepOutput::Nothing))
     }
 

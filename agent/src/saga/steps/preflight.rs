@@ -26,7 +26,7 @@ impl Action for Preflight {
     }
 
     fn run(&self, context: &Context<'_>) -> RunEnd {
-        match context.with_commands(&[], |commands| check(context, commands)) {
+        match context.with_commands(|commands| check(context, commands)) {
             Ok(()) => RunEnd::Done(StepOutput::Nothing),
             // The engine or nginx may be restarting just now; a full disk stays full.
             Err(Refusal::Tools(failure)) => ended(Err(failure)),

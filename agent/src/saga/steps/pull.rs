@@ -46,11 +46,11 @@ fn pull(context: &Context<'_>) -> Result<StepOutput, Failure> {
         .map(|service| (service.image.to_string(), &service.image))
         .collect();
     let list: Vec<&ImageRef> = images.values().copied().collect();
-    let look = || context.with_commands(&[], |commands| docker::images(commands, &list));
+    let look = || context.with_commands(|commands| docker::images(commands, &list));
     let mut found = look()?;
     if found.is_none() {
         for image in &list {
-            let outcome = context.with_commands(&[], |commands| {
+            let outcome = context.with_commands(|commands| {
                 docker::ensure_image(commands, image, context.config().waits.pull)
             })?;
             (context.progress)(&match outcome {

@@ -34,7 +34,7 @@ impl Action for CheckRemoval {
 
     fn run(&self, context: &Context<'_>) -> RunEnd {
         // What the removal needs must answer before anything is taken away.
-        let run = context.with_commands(&[], |commands| -> Result<StepOutput, Failure> {
+        let run = context.with_commands(|commands| -> Result<StepOutput, Failure> {
             docker::versions(commands)?;
             nginx::test(commands, &context.config().nginx)?;
             Ok(StepOutput::Nothing)
@@ -56,8 +56,7 @@ impl Action for StopStack {
     }
 
     fn run(&self, context: &Context<'_>) -> RunEnd {
-        let run =
-            context.with_commands(&[], |commands| start::remove_containers(context, commands));
+        let run = context.with_commands(|commands| start::remove_containers(context, commands));
         ended(run.map(|()| StepOutput::Nothing))
     }
 
@@ -69,7 +68,7 @@ impl Action for StopStack {
             return Ok(());
         }
         let stack = stack::stack(context)?;
-        context.with_commands(&[], |commands| {
+        context.with_commands(|commands| {
             compose::up(commands, &stack, &BTreeSet::new(), context.config().waits.start)
         })?;
         Ok(())
@@ -126,7 +125,7 @@ fn remove_files(context: &Context<'_>) -> Result<StepOutput, Failure> {
         return Ok(StepOutput::Nothing);
     }
     let project = stack::project(context)?;
-    let volumes = context.with_commands(&[], |commands| docker::volumes(commands, &project))?;
+    let volumes = context.with_commands(|commands| docker::volumes(commands, &project))?;
     Ok(StepOutput::Kept { volumes: volumes.iter().map(ToString::to_string).collect() })
 }
 
@@ -150,7 +149,7 @@ impl Action for DeleteVolumes {
 fn delete_volumes(context: &Context<'_>) -> Result<StepOutput, Failure> {
     let project = stack::project(context)?;
     let tenant = context.plan.order.work.tenant().ok_or_else(|| bug("the job has no tenant"))?;
-    let removal = context.with_commands(&[], |commands| {
+    let removal = context.with_commands(|commands| {
         docker::remove_marked(commands, &project, tenant, Volumes::Remove)
     })?;
     // With the copies of the secrets in it.

@@ -71,7 +71,7 @@ impl Action for SiteOff {
         let run = || -> Result<StepOutput, Failure> {
             let lock = context.nginx_lock()?;
             let tenant = tenant(context)?;
-            context.with_commands(&[], |commands| {
+            context.with_commands(|commands| {
                 nginx::remove_site(commands, &lock, &context.config().nginx, tenant)
             })?;
             Ok(StepOutput::Nothing)
@@ -115,7 +115,7 @@ fn is_served(context: &Context<'_>, stage: &Stage) -> Result<bool, Failure> {
 fn put(context: &Context<'_>, stage: Stage) -> Result<StepOutput, Failure> {
     let site = site(context, stage)?;
     let lock = context.nginx_lock()?;
-    context.with_commands(&[], |commands| {
+    context.with_commands(|commands| {
         nginx::ensure_site(commands, &lock, &context.config().nginx, &site)
     })?;
     Ok(StepOutput::Nothing)
@@ -125,7 +125,7 @@ fn put_back(context: &Context<'_>, before: &Before) -> Result<(), Failure> {
     let Before::Site { text } = before else { return Err(bug("a site step has no record")) };
     let lock = context.nginx_lock()?;
     let tenant = tenant(context)?;
-    context.with_commands(&[], |commands| {
+    context.with_commands(|commands| {
         nginx::undo_site(commands, &lock, &context.config().nginx, tenant, text.as_deref())
     })?;
     Ok(())

@@ -30,14 +30,14 @@ impl Action for Start {
     }
 
     fn run(&self, context: &Context<'_>) -> RunEnd {
-        ended(context.with_commands(&[], |commands| start(context, commands)))
+        ended(context.with_commands(|commands| start(context, commands)))
     }
 
     fn undo(&self, context: &Context<'_>, before: &Before) -> Result<(), Failure> {
         let Before::Project { volumes, .. } = before else {
             return Err(bug("start has no record of the project"));
         };
-        context.with_commands(&[], |commands| {
+        context.with_commands(|commands| {
             if context.plan.running_before().is_some() {
                 start_previous(context, commands)?;
             } else {
@@ -55,7 +55,7 @@ impl Action for Start {
 /// What of the project is there now.
 pub(super) fn look_at_project(context: &Context<'_>) -> Result<Before, Failure> {
     let project = stack::project(context)?;
-    context.with_commands(&[], |commands| {
+    context.with_commands(|commands| {
         let ran = docker::runs(commands, &project)?;
         let volumes = docker::volumes(commands, &project)?;
         Ok(Before::Project { ran, volumes: volumes.iter().map(ToString::to_string).collect() })

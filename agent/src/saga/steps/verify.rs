@@ -33,7 +33,7 @@ impl Action for Verify {
     }
 
     fn run(&self, context: &Context<'_>) -> RunEnd {
-        ended(context.with_commands(&[], |commands| verify(context, commands)))
+        ended(context.with_commands(|commands| verify(context, commands)))
     }
 
     fn undo(&self, _context: &Context<'_>, _before: &Before) -> Result<(), Failure> {
