@@ -227,7 +227,14 @@ mod tests {
         let refused = request();
         assert!(!refused.status.success(), "a name without DNS got a certificate");
         acme.mend_dns("acme.test");
-        let output = request();
+        // A refused nonce ends certbot, as the agent knows, too: `host::certbot` has the same bound.
+        let mut output = request();
+        for _ in 1..3 {
+            if output.status.success() {
+                break;
+            }
+            output = request();
+        }
         assert!(
             output.status.success(),
             "{}\n{}",

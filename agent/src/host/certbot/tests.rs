@@ -157,6 +157,9 @@ fn only_what_may_pass_is_tried_again() {
     let nonce = "acme.messages.Error: urn:ietf:params:acme:error:badNonce :: x";
     let script = Script::new().fails(call, 1, nonce).prints(call, "");
     ensure_with(&script, &settings).unwrap();
+    let lost = "An unexpected error occurred:\nAttributeError: can't set attribute\n";
+    let script = Script::new().fails(call, 1, lost).prints(call, "");
+    ensure_with(&script, &settings).unwrap();
 
     let refused = "urn:ietf:params:acme:error:unauthorized :: x";
     let error = ensure_with(&Script::new().fails(call, 1, refused), &settings).unwrap_err();
