@@ -27,6 +27,7 @@ pub mod licensing;
 pub mod meta;
 mod migrate;
 pub mod orphans;
+mod outcome;
 pub mod plans;
 pub mod restore;
 pub mod retention;
@@ -52,14 +53,13 @@ use std::{
 };
 
 use freehold_protocol::{ids::AgentId, time::Timestamp};
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 
 pub use migrate::SCHEMA_VERSION;
+use outcome::STORAGE_FAILED;
+pub use outcome::{expect_one, is_storage_failure, is_unique_violation, storage_failed};
 
-use crate::{
-    clock::Clock,
-    error::{AppError, Kind},
-};
+use crate::{clock::Clock, error::AppError};
 
 /// Connections for reading.
 const READERS: usize = 4;
@@ -282,7 +282,7 @@ impl Db {
     /// anything: no network, no other [`Db::write`].
     ///
     /// # Errors
-    /// The closure's own error, in which case nothing of it is kept; or [`Kind::Unavailable`].
+    /// The closure's own error, in which case nothing of it is kept; or [`crate::error::Kind::Unavailable`].
     pub fn write<T: Send + 'static>(
         &self,
         write: impl FnOnce(&Tx<'_>) -> Result<T, AppError> + Send + 'static,
@@ -303,7 +303,7 @@ impl Db {
     /// Runs a closure over one consistent snapshot.
     ///
     /// # Errors
-    /// The closure's own error, or [`Kind::Unavailable`].
+    /// The closure's own error, or [`crate::error::Kind::Unavailable`].
     pub fn read<T>(
         &self,
         read: impl FnOnce(&Read<'_>) -> Result<T, AppError>,
@@ -429,69 +429,4 @@ impl<'c> Tx<'c> {
     fn take_wakes(&self) -> Vec<AgentId> {
         self.wakes.take()
     }
-}
-
-/// Fails unless a guarded update changed exactly one row: the row was no longer in the state that
-/// the statement named.
-///
-/// # Errors
-/// [`Kind::Conflict`] with the code `transition_refused`.
-pub fn expect_one(changed: usize, what: &'static str) -> Result<(), AppError> {
-    match changed {
-        1 => Ok(()),
-        0 => Err(AppError::conflict(
-            "transition_refused",
-            format!("the {what} was changed by somebody else at the same moment"),
-        )
-        .advice("read it again and repeat the request if it still applies")),
-        more => Err(AppError::bug(format!("an update of one {what} changed {more} rows"))),
-    }
-}
-
-/// Whether a statement failed because a unique value is taken.
-#[must_use]
-pub fn is_unique_violation(error: &rusqlite::Error) -> bool {
-    matches!(error, rusqlite::Error::SqliteFailure(e, _)
-        if matches!(e.extended_code, rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE | rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY))
-}
-
-/// Whether a statement failed because the file or the disk did.
-#[must_use]
-pub fn is_storage_failure(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(
-            ErrorCode::SystemIoFailure
-                | ErrorCode::DiskFull
-                | ErrorCode::DatabaseCorrupt
-                | ErrorCode::CannotOpen
-                | ErrorCode::ReadOnly
-                | ErrorCode::NotADatabase
-        )
-    )
-}
-
-impl From<rusqlite::Error> for AppError {
-    /// Any SQL error that nobody expected. Expected ones (a taken name) are told apart before, with
-    /// [`is_unique_violation`].
-    fn from(error: rusqlite::Error) -> Self {
-        if is_storage_failure(&error) {
-            return storage_failed().because(error);
-        }
-        Self::bug("the database refused a statement").because(error)
-    }
-}
-
-/// The code of [`storage_failed`].
-const STORAGE_FAILED: &str = "storage_failed";
-
-/// The answer while the database cannot be written.
-#[must_use]
-pub fn storage_failed() -> AppError {
-    AppError::new(
-        Kind::Unavailable { retry_after_secs: 10 },
-        STORAGE_FAILED,
-        "the portal cannot write its database; nothing was changed",
-    )
-    .advice("look at the portal's log and at the free space of its disk")
 }
