@@ -14,7 +14,7 @@ use std::{
 use freehold_protocol::time::Timestamp;
 use rusqlite::{Connection, OpenFlags, backup::Backup};
 
-use super::{OpenError, Read, audit, connect, migrate, restore};
+use super::{OpenError, PORTAL, Read, Schema, audit, connect, migrate, restore};
 use crate::{error::AppError, instance::LockError};
 
 /// Pages that are copied in one step; between steps the portal writes on.
@@ -102,14 +102,24 @@ pub(super) fn sync_folder_of(path: &Path) -> Result<(), BackupError> {
         .map_err(io_error("syncing the folder", folder))
 }
 
-pub(super) fn open_read(path: &Path) -> Result<Connection, BackupError> {
+/// Opens a database of any kind of ours for reading, and says which it is.
+pub(super) fn open_read(path: &Path) -> Result<(Connection, &'static Schema), BackupError> {
     if let Some(pending) = restore::pending(path)? {
         return Err(BackupError::Interrupted { pending });
     }
     let failed = |source| BackupError::Open { path: path.to_owned(), source };
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
-    migrate::check_known(&connection).map_err(failed)?;
-    Ok(connection)
+    let schema = migrate::kind(&connection).map_err(failed)?;
+    migrate::check_known(schema, &connection).map_err(failed)?;
+    Ok((connection, schema))
+}
+
+/// Which kind of database a file is.
+///
+/// # Errors
+/// See [`BackupError`].
+pub fn kind(path: &Path) -> Result<&'static Schema, BackupError> {
+    open_read(path).map(|(_, schema)| schema)
 }
 
 /// Copies the database to a new file while the portal may run, and checks the copy. The file is 0600
@@ -121,7 +131,7 @@ pub fn backup(database: &Path, to: &Path) -> Result<(), BackupError> {
     if to.exists() {
         return Err(BackupError::Exists { path: to.to_owned() });
     }
-    let source = open_read(database)?;
+    let (source, _) = open_read(database)?;
     let temporary = with_suffix(to, ".part");
     let result = copy(&source, &temporary).and_then(|()| {
         let findings = check(&temporary)?;
@@ -170,12 +180,14 @@ pub(super) fn copy(source: &Connection, to: &Path) -> Result<(), BackupError> {
 /// # Errors
 /// When the file cannot be opened or read at all.
 pub fn check(database: &Path) -> Result<Vec<String>, BackupError> {
-    let connection = open_read(database)?;
+    let (connection, schema) = open_read(database)?;
     let mut findings = integrity(&connection)?;
     if findings.is_empty() {
-        let read = Read { connection: &connection, now: Timestamp::from_millis(0) };
-        findings.extend(audit::verify(&read).map_err(BackupError::Check)?);
-        for (rule, query) in RULES {
+        if schema.is(&PORTAL) {
+            let read = Read { connection: &connection, now: Timestamp::from_millis(0) };
+            findings.extend(audit::verify(&read).map_err(BackupError::Check)?);
+        }
+        for (rule, query) in schema.rules {
             let broken: u64 = connection
                 .query_row(query, [], |row| row.get(0))
                 .map_err(sql_error("checking a rule"))?;
@@ -209,8 +221,8 @@ fn integrity(connection: &Connection) -> Result<Vec<String>, BackupError> {
     Ok(findings)
 }
 
-/// Rules over several rows or tables, each with a query that counts what breaks it.
-const RULES: &[(&str, &str)] = &[
+/// Rules over several rows or tables of the portal's database.
+pub(super) const PORTAL_RULES: &[(&str, &str)] = &[
     (
         "a job in an agent's hands has an agent and a place in its chain",
         "SELECT count(*) FROM jobs WHERE state IN ('leased', 'running')

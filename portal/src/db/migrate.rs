@@ -5,25 +5,7 @@
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 
-use super::OpenError;
-
-/// Every migration, oldest first: name and SQL. The number is the position, from 1.
-const MIGRATIONS: &[(&str, &str)] = &[
-    ("initial", include_str!("../../../migrations/portal/0001_initial.sql")),
-    ("licensing", include_str!("../../../migrations/portal/0002_licensing.sql")),
-    (
-        "revoked hosts, lost jobs, orphan reports",
-        include_str!("../../../migrations/portal/0003_revoked_lost_orphans.sql"),
-    ),
-    ("report asked for", include_str!("../../../migrations/portal/0004_report_asked.sql")),
-];
-
-/// The schema version that this program writes.
-pub const SCHEMA_VERSION: u32 = MIGRATIONS.len() as u32;
-
-/// SQLite's `application_id` of a portal database, so that another program's file is not taken for
-/// one: `FHpt`.
-const APPLICATION_ID: i32 = 0x4648_7074;
+use super::{OpenError, Schema};
 
 /// Reads the version of a database; 0 for an empty one.
 pub(super) fn version(connection: &Connection) -> Result<u32, OpenError> {
@@ -37,15 +19,26 @@ pub(super) fn version(connection: &Connection) -> Result<u32, OpenError> {
     })
 }
 
+/// Which of our databases a file is; one that says nothing is taken for the portal's.
+pub(super) fn kind(connection: &Connection) -> Result<&'static Schema, OpenError> {
+    version(connection)?;
+    let id: i32 = connection
+        .pragma_query_value(None, "application_id", |row| row.get(0))
+        .map_err(|source| OpenError::Sql { what: "reading the application id", source })?;
+    let known = [&super::PORTAL];
+    Ok(known.into_iter().find(|schema| schema.application_id == id).unwrap_or(&super::PORTAL))
+}
+
 /// Refuses a database that a newer version or another program has written; returns its version.
-pub(super) fn check_known(connection: &Connection) -> Result<u32, OpenError> {
+pub(super) fn check_known(schema: &Schema, connection: &Connection) -> Result<u32, OpenError> {
     let sql = |what| move |source| OpenError::Sql { what, source };
     let found = version(connection)?;
-    if found > SCHEMA_VERSION {
+    if found > schema.version() {
         return Err(OpenError::Newer {
             found,
-            known: SCHEMA_VERSION,
+            known: schema.version(),
             program: env!("CARGO_PKG_VERSION"),
+            remedy: schema.remedy,
         });
     }
     if found == 0 {
@@ -54,29 +47,32 @@ pub(super) fn check_known(connection: &Connection) -> Result<u32, OpenError> {
             .optional()
             .map_err(sql("reading the schema"))?;
         if tables.is_some() {
-            return Err(OpenError::Foreign);
+            return Err(OpenError::Foreign { owner: schema.owner });
         }
     } else {
         let id: i32 = connection
             .pragma_query_value(None, "application_id", |row| row.get(0))
             .map_err(sql("reading the application id"))?;
-        if id != APPLICATION_ID {
-            return Err(OpenError::Foreign);
+        if id != schema.application_id {
+            return Err(OpenError::Foreign { owner: schema.owner });
         }
     }
     Ok(found)
 }
 
 /// Runs every migration that is missing.
-pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
-    let found = check_known(connection)?;
-    for (number, (name, script)) in (1u32..).zip(MIGRATIONS).skip(found as usize) {
+pub(super) fn migrate(
+    schema: &'static Schema,
+    connection: &mut Connection,
+) -> Result<(), OpenError> {
+    let found = check_known(schema, connection)?;
+    for (number, (name, script)) in (1u32..).zip(schema.migrations).skip(found as usize) {
         let failed = |source| OpenError::Migration { number, name, source };
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         transaction.execute_batch(script).map_err(failed)?;
         transaction.pragma_update(None, "user_version", number).map_err(failed)?;
-        transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed)?;
+        transaction.pragma_update(None, "application_id", schema.application_id).map_err(failed)?;
         transaction.commit().map_err(failed)?;
         tracing::info!(number, name, "migrated the database");
     }
@@ -86,16 +82,17 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::db::PORTAL;
 
     #[test]
     fn a_database_of_every_older_version_is_brought_up_with_what_it_holds() {
-        for from in 1..MIGRATIONS.len() {
+        for from in 1..PORTAL.migrations.len() {
             let mut old = Connection::open_in_memory().unwrap();
             old.execute_batch("PRAGMA foreign_keys = ON").unwrap();
-            for (number, (_, script)) in (1u32..).zip(&MIGRATIONS[..from]) {
+            for (number, (_, script)) in (1u32..).zip(&PORTAL.migrations[..from]) {
                 old.execute_batch(script).unwrap();
                 old.pragma_update(None, "user_version", number).unwrap();
-                old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+                old.pragma_update(None, "application_id", PORTAL.application_id).unwrap();
             }
             old.execute_batch(
                 "INSERT INTO hosts (id, name, state, created_at, updated_at) VALUES ('h', 'vps-1', 'new', 1, 1);
@@ -105,8 +102,8 @@ mod tests {
                  VALUES ('t', 'acme', 'Acme', 'acme.example.com', 'h', 'shop', 1, 'active', '{}', 'x', 1, 1);",
             )
             .unwrap();
-            migrate(&mut old).unwrap();
-            assert_eq!(version(&old).unwrap(), SCHEMA_VERSION);
+            migrate(&PORTAL, &mut old).unwrap();
+            assert_eq!(version(&old).unwrap(), PORTAL.version());
             let license: Option<String> = old
                 .query_row("SELECT license_id FROM tenants WHERE slug = 'acme'", [], |row| {
                     row.get(0)
@@ -118,7 +115,7 @@ mod tests {
             assert_eq!(sound, "ok");
             assert!(!old.prepare("PRAGMA foreign_key_check").unwrap().exists([]).unwrap());
             // A second start finds nothing to do.
-            migrate(&mut old).unwrap();
+            migrate(&PORTAL, &mut old).unwrap();
         }
     }
 }

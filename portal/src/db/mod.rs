@@ -26,6 +26,7 @@ pub mod licenses;
 pub mod licensing;
 pub mod meta;
 mod migrate;
+mod open;
 pub mod orphans;
 mod outcome;
 pub mod plans;
@@ -42,8 +43,6 @@ mod writer;
 use std::{
     cell::{Cell, RefCell},
     fmt,
-    fs::OpenOptions,
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -55,84 +54,34 @@ use std::{
 use freehold_protocol::{ids::AgentId, time::Timestamp};
 use rusqlite::{Connection, OpenFlags};
 
-pub use migrate::SCHEMA_VERSION;
+pub(crate) use open::connect;
+pub use open::{OpenError, Schema};
 use outcome::STORAGE_FAILED;
 pub use outcome::{expect_one, is_storage_failure, is_unique_violation, storage_failed};
 
 use crate::{clock::Clock, error::AppError};
 
+/// The portal's own database. Its migrations never change once released.
+pub static PORTAL: Schema = Schema {
+    owner: "the portal",
+    application_id: 0x4648_7074, // FHpt
+    migrations: &[
+        ("initial", include_str!("../../../migrations/portal/0001_initial.sql")),
+        ("licensing", include_str!("../../../migrations/portal/0002_licensing.sql")),
+        (
+            "revoked hosts, lost jobs, orphan reports",
+            include_str!("../../../migrations/portal/0003_revoked_lost_orphans.sql"),
+        ),
+        ("report asked for", include_str!("../../../migrations/portal/0004_report_asked.sql")),
+    ],
+    setup: "",
+    remedy: "install the newer freehold again, or restore a backup from before the upgrade with \
+             `freehold db restore FILE`",
+    rules: backup::PORTAL_RULES,
+};
+
 /// Connections for reading.
 const READERS: usize = 4;
-/// How long a statement waits for another process's lock (`db backup`, the `sqlite3` shell).
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Why a database was not opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// A newer version has written it.
-    #[error(
-        "the database has schema version {found}, but this program ({program}) knows versions up to {known}: \
-         install the newer freehold again, or restore a backup from before the upgrade with `freehold db restore FILE`"
-    )]
-    Newer {
-        /// Version of the file.
-        found: u32,
-        /// Newest version that this program knows.
-        known: u32,
-        /// This program's version.
-        program: &'static str,
-    },
-    /// It is an SQLite file of another program.
-    #[error(
-        "the file is an SQLite database, but not one of the portal's: name another folder in `data_dir`"
-    )]
-    Foreign,
-    /// It cannot be read as a database.
-    #[error(
-        "the file is damaged or no database: stop everything that uses it, then restore a backup with \
-         `freehold db restore FILE`, which keeps this file beside it"
-    )]
-    Damaged {
-        /// What SQLite says.
-        source: rusqlite::Error,
-    },
-    /// The file was not created.
-    #[error("the file was not created")]
-    Create {
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// A migration failed; the database is as it was before it.
-    #[error("migration {number} ({name}) failed; the database is as it was before it")]
-    Migration {
-        /// Its number.
-        number: u32,
-        /// Its name.
-        name: &'static str,
-        /// What SQLite says.
-        source: rusqlite::Error,
-    },
-    /// A statement failed.
-    #[error("{what} failed")]
-    Sql {
-        /// What was being done.
-        what: &'static str,
-        /// What SQLite says.
-        source: rusqlite::Error,
-    },
-    /// A restore that was interrupted cannot be finished.
-    #[error("an interrupted restore could not be finished: see to the files and start again")]
-    Restore {
-        /// Why.
-        source: Box<backup::BackupError>,
-    },
-    /// The writer thread was not started.
-    #[error("the database thread did not start")]
-    Thread {
-        /// What the system says.
-        source: std::io::Error,
-    },
-}
 
 /// Set once, when the storage can no longer be trusted.
 #[derive(Default)]
@@ -173,60 +122,28 @@ impl fmt::Debug for Db {
     }
 }
 
-/// Opens a connection with the settings that every connection of ours has.
-pub(crate) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, OpenError> {
-    let sql = |what| move |source| OpenError::Sql { what, source };
-    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-        .map_err(sql("opening the database file"))?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(sql("setting the busy timeout"))?;
-    connection
-        .execute_batch("PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;")
-        .map_err(sql("setting up the connection"))?;
-    connection.set_prepared_statement_cache_capacity(128);
-    Ok(connection)
-}
-
-fn connect_writer(path: &Path) -> Result<Connection, OpenError> {
-    let sql = |what| move |source| OpenError::Sql { what, source };
-    // Created by us, so that it is never readable by others; SQLite gives its log the same mode.
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|source| OpenError::Create { source })?;
-    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    // Version first: nothing is changed in a newer or foreign file, not even its journal mode.
-    let found = migrate::version(&connection)?;
-    if found <= SCHEMA_VERSION {
-        let mode: String = connection
-            .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
-            .map_err(sql("switching to the write-ahead log"))?;
-        if mode != "wal" {
-            tracing::warn!(mode, "the file system does not allow a write-ahead log");
-        }
-    }
-    // FULL: with NORMAL, acknowledged commits were lost in power-loss tests.
-    connection
-        .execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000;")
-        .map_err(sql("setting up the connection"))?;
-    migrate::migrate(&mut connection)?;
-    Ok(connection)
-}
-
 impl Db {
-    /// Opens the database, creates it when there is none, and brings it to this version's schema. The
-    /// caller holds the data folder's lock.
+    /// Opens the portal's database, creates it when there is none, and brings it to this version's
+    /// schema. The caller holds the data folder's lock.
     ///
     /// # Errors
     /// See [`OpenError`].
     pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        Self::open_as(&PORTAL, path, clock)
+    }
+
+    /// The same for any of our databases.
+    fn open_as(
+        schema: &'static Schema,
+        path: &Path,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
         if let Some(kept) = restore::finish(path)
             .map_err(|source| OpenError::Restore { source: Box::new(source) })?
         {
             tracing::warn!(kept = %kept.display(), "finished a restore that had been interrupted");
         }
-        let connection = connect_writer(path)?;
+        let connection = open::connect_writer(schema, path)?;
         let readers = (0..READERS)
             .map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY))
             .collect::<Result<Vec<_>, _>>()?;

@@ -65,7 +65,7 @@ fn prepare(database: &Path, from: &Path, now: Timestamp) -> Result<Prepared, Bac
         }
         _ => {}
     }
-    copy(&open_read(from)?, &copied)?;
+    copy(&open_read(from)?.0, &copied)?;
     crate::instance::give_to_owner_of_folder(&copied).map_err(io_error("giving away", &copied))?;
     Ok(Prepared { copy: copied, named: with_suffix(database, &format!("{PENDING}{now}")) })
 }
