@@ -83,13 +83,17 @@ fn writes_that_wait_share_one_commit() {
     let dir = tempfile::tempdir().unwrap();
     let db = Db::open(&dir.path().join("portal.db"), Arc::new(CountingClock::default())).unwrap();
     let (hold, held) = sync_channel::<()>(0);
+    let (begun, begins) = sync_channel::<()>(0);
     let first = db.clone();
     let first = thread::spawn(move || {
         first.write(move |tx| {
+            begun.send(()).unwrap();
             held.recv().unwrap();
             Ok(tx.now())
         })
     });
+    // From here on it is in a transaction that takes nobody in any more.
+    begins.recv().unwrap();
     let asking = Arc::new(Barrier::new(65));
     let threads: Vec<_> = (0..64)
         .map(|n| {

@@ -2,6 +2,7 @@
 
 pub mod entitlement;
 pub mod ids;
+pub mod ingest;
 pub mod job;
 pub mod license;
 pub mod license_key;
