@@ -51,7 +51,7 @@ pub fn page(portal: &Portal, stats: &ServerStats) -> Result<String, AppError> {
         for host in db::hosts::page(read, "", MAX_HOSTS)? {
             let (seen, expected) = match host.agent_id {
                 Some(agent) => {
-                    let agent = db::hosts::agent(read, agent)?;
+                    let agent = db::agents::get(read, agent)?;
                     (agent.last_seen_at, agent.expected_at)
                 }
                 None => (None, None),

@@ -11,9 +11,9 @@ use super::settle::settle;
 use crate::{
     db::{
         Tx,
+        agents::{self, AgentRow},
         chain::{self, Link},
-        deployments, hosts,
-        hosts::AgentRow,
+        deployments,
         jobs::{self, JobRow, Lease},
     },
     domain::{job::JobState, tenant},
@@ -62,7 +62,7 @@ pub(super) fn dispatch(
         let lease = Lease { agent: agent.id, position: (head.epoch, seq), digest, until };
         jobs::lease(tx, &job, &lease)?;
         let next = Head { epoch: head.epoch, seq, hash: digest };
-        hosts::move_head(tx, agent.id, head, next)?;
+        agents::move_head(tx, agent.id, head, next)?;
         head = next;
         follow_dispatch(tx, &job)?;
         tracing::info!(job = %job.id, kind = %job.kind, attempt = job.attempt, agent = %agent.id, seq, "gave a job to its agent");

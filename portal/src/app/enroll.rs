@@ -13,9 +13,10 @@ use super::{hosts_admin::open_enrollment, settle::settle};
 use crate::{
     db::{
         Tx,
+        agents::{self, AgentRow},
         audit::{self, Entry},
         enrollments::{self, EnrollmentRow},
-        hosts::{self, AgentRow, HostRow},
+        hosts::{self, HostRow},
         inventory, jobs,
     },
     domain::job::JobState,
@@ -44,7 +45,7 @@ impl Enroll {
             let (Some(agent), true) = (token.agent_id, token.used_by_keys == Some(digest)) else {
                 return Err(gone("enrollment_used", "the enrollment token was used already"));
             };
-            let agent = hosts::agent(tx, agent)?;
+            let agent = agents::get(tx, agent)?;
             if agent.revoked_at.is_some() {
                 return Err(gone("enrollment_used", "the agent of this token was replaced"));
             }
@@ -75,7 +76,7 @@ impl Enroll {
         if let Some(old) = host.agent_id {
             orphan_jobs(tx, old, &host)?;
         }
-        hosts::install_agent(tx, &agent)?;
+        agents::install(tx, &agent)?;
         let first_look =
             Inventory { facts: request.facts.clone(), tenants: Vec::new(), ports: Vec::new() };
         inventory::put(tx, host.id, agent.id, &first_look)?;

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     api::hosts as wire,
     db::{
-        Read, Tx,
+        Read, Tx, agents,
         audit::{self, Entry},
         chain, enrollments,
         hosts::{self, HostRow, HostState},
@@ -294,7 +294,7 @@ impl ResumeHost {
     pub fn apply(self, tx: &Tx<'_>, keys: &PortalKeys) -> Result<HostRow, AppError> {
         let host = find(tx, &self.name)?;
         let agent = match (host.state, host.agent_id) {
-            (HostState::Conflict, Some(agent)) => hosts::agent(tx, agent)?,
+            (HostState::Conflict, Some(agent)) => agents::get(tx, agent)?,
             _ => {
                 return Err(AppError::conflict(
                     "no_conflict",
@@ -334,8 +334,8 @@ impl ResumeHost {
                 host.name
             )));
         }
-        hosts::move_head(tx, agent.id, agent.head, head)?;
-        hosts::clear_conflict(tx, agent.id)?;
+        agents::move_head(tx, agent.id, agent.head, head)?;
+        agents::clear_conflict(tx, agent.id)?;
         hosts::set_state(tx, host.id, HostState::Conflict, HostState::Enrolled)?;
         record(tx, &self.actor, "host.resume", &host, json!({ "from": agent.head, "to": head }))?;
         tx.wake(agent.id);

@@ -14,9 +14,10 @@ use super::{dispatch::dispatch, settle::settle};
 use crate::{
     db::{
         Tx,
+        agents::{self, AgentRow, Seen},
         audit::{self, Entry},
         chain::{self, Link},
-        hosts::{self, AgentRow, HostRow, HostState, Seen},
+        hosts::{self, HostRow, HostState},
         jobs,
     },
     domain::{job::JobState, presence::SKEW_SHOWN_MS},
@@ -156,7 +157,7 @@ impl Poll {
     /// # Errors
     /// [`Kind::Unauthenticated`] when the agent was revoked meanwhile.
     pub fn apply(&self, tx: &Tx<'_>, keys: &PortalKeys) -> Result<Turn, AppError> {
-        let agent = hosts::agent(tx, self.agent)?;
+        let agent = agents::get(tx, self.agent)?;
         if agent.revoked_at.is_some() {
             return Err(AppError::new(
                 Kind::Unauthenticated,
@@ -236,7 +237,7 @@ impl Poll {
         if skew.abs() > SKEW_SHOWN_MS && agent.clock_skew_ms.abs() <= SKEW_SHOWN_MS {
             tracing::warn!(host = %host.name, skew_ms = skew, "the host's clock is wrong");
         }
-        hosts::note_seen(
+        agents::note_seen(
             tx,
             &Seen {
                 agent: agent.id,
@@ -283,7 +284,7 @@ impl Poll {
         agent: &AgentRow,
         host: &HostRow,
     ) -> Result<(), AppError> {
-        hosts::note_conflict(tx, agent.id, &self.request.head, self.request.head_proof.as_ref())?;
+        agents::note_conflict(tx, agent.id, &self.request.head, self.request.head_proof.as_ref())?;
         if host.state == HostState::Conflict {
             return Ok(());
         }
@@ -403,7 +404,7 @@ fn start_epoch(
     let accepted = if acked.epoch == agent.head.epoch { acked.seq } else { 0 };
     let requeued = jobs::requeue_unaccepted(tx, agent.id, agent.head.epoch, accepted)?;
     let start = Head::start_of(keys.epoch());
-    hosts::move_head(tx, agent.id, agent.head, start)?;
+    agents::move_head(tx, agent.id, agent.head, start)?;
     tracing::info!(agent = %agent.id, epoch = start.epoch, requeued, "started the agent's chain anew");
     Ok(AgentRow { head: start, ..agent })
 }

@@ -3,7 +3,7 @@
 use freehold_protocol::{ids::AgentId, wire::Inventory};
 
 use crate::{
-    db::{Tx, deployments, hosts, inventory},
+    db::{Tx, agents, deployments, inventory},
     error::AppError,
 };
 
@@ -35,7 +35,7 @@ impl RecordInventory {
                 format!("use at most {MAX_TENANTS} tenants and {MAX_PORTS} ports"),
             ));
         }
-        let host = hosts::agent(tx, agent)?.host_id;
+        let host = agents::get(tx, agent)?.host_id;
         inventory::put(tx, host, agent, &inventory)?;
         inventory.tenants.iter().try_for_each(|health| deployments::note_health(tx, host, health))
     }

@@ -19,9 +19,10 @@ use super::{
 use crate::{
     db::{
         Tx,
+        agents::{self, AgentRow},
         audit::{self, Entry},
         chain, deployments, events, hosts,
-        hosts::{AgentRow, HostRow},
+        hosts::HostRow,
         inventory, job_views,
         jobs::{self, JobRow, Rest},
         orphans,
@@ -51,7 +52,7 @@ impl RecordReport {
     /// # Errors
     /// `report_refused` (422) when its signature or contents are wrong.
     pub fn apply(self, tx: &Tx<'_>, keys: &PortalKeys) -> Result<(), AppError> {
-        let agent = hosts::agent(tx, self.agent)?;
+        let agent = agents::get(tx, self.agent)?;
         let opened = self.envelope.open::<Report>(&[agent.report_key], 1).map_err(|error| {
             refused(format!("the report's envelope was not opened: {error}")).because(error)
         })?;

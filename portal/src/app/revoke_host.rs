@@ -13,8 +13,8 @@ use super::{
 use crate::{
     api::hosts as wire,
     db::{
-        Tx, deployments, enrollments,
-        hosts::{self, HostRow},
+        Tx, agents, deployments, enrollments,
+        hosts::HostRow,
         jobs::{self, JobRow},
     },
     domain::job::JobState,
@@ -58,7 +58,7 @@ impl RevokeHost {
             )
             .advice(format!("there is nothing to revoke; `freehold host remove {}`", host.name)));
         };
-        hosts::revoke_agent(tx, host.id, agent)?;
+        agents::revoke(tx, host.id, agent)?;
         enrollments::take_back(tx, host.id)?;
         let held = jobs::held_by(tx, agent)?;
         for job in &held {

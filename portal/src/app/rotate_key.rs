@@ -6,9 +6,9 @@ use serde_json::json;
 
 use crate::{
     db::{
-        Db,
+        Db, agents,
         audit::{self, Entry},
-        hosts, meta,
+        meta,
     },
     error::AppError,
     keys::{KeyError, KeyRing, PortalKeys, Rotation},
@@ -49,7 +49,7 @@ impl RotateKey {
         let (noted, actor, rotation) = (Arc::clone(&keys), self.actor, self.rotation);
         db.write(move |tx| {
             meta::note_keys(tx, &noted.known())?;
-            for agent in hosts::active_agents(tx)? {
+            for agent in agents::active(tx)? {
                 tx.wake(agent);
             }
             audit::append(

@@ -8,6 +8,7 @@
 //! the database turns *fatal*: nothing is acknowledged any more, [`Db::fatal`] says why, and
 //! `freehold serve` ends for a clean restart.
 
+pub mod agents;
 pub mod audit;
 pub mod backup;
 pub mod blueprints;

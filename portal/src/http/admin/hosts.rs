@@ -15,7 +15,7 @@ use crate::{
     },
     app::{hosts_admin as app, revoke_host::RevokeHost},
     db::{
-        Read,
+        Read, agents,
         hosts::{self, HostRow, HostState},
         inventory, orphans, tenants,
     },
@@ -31,7 +31,7 @@ use crate::{
 const ORPHANS_SHOWN: u32 = 20;
 
 fn view(read: &Read<'_>, host: HostRow) -> Result<HostView, AppError> {
-    let agent = host.agent_id.map(|id| hosts::agent(read, id)).transpose()?;
+    let agent = host.agent_id.map(|id| agents::get(read, id)).transpose()?;
     let (facts, facts_received_at) =
         inventory::of(read, host.id)?.map(|(inventory, at)| (inventory.facts, at)).unzip();
     let presence = presence(

@@ -9,7 +9,7 @@ use super::super::server::Request;
 use crate::{
     config::Config,
     context::Portal,
-    db::hosts,
+    db::agents,
     error::{AppError, Kind},
     nonces::NonceRefused,
 };
@@ -27,7 +27,7 @@ pub(super) fn verify(portal: &Portal, request: &Request) -> Result<AgentId, AppE
     let claim = claim(header("signature-input")?, header("signature")?).map_err(unsigned)?;
     let agent = portal
         .db
-        .read(|read| hosts::agent(read, claim.agent))
+        .read(|read| agents::get(read, claim.agent))
         .map_err(|error| if error.kind == Kind::NotFound { unknown() } else { error })?;
     let query = request.head.query().map_or_else(|| "?".to_owned(), |query| format!("?{query}"));
     let authority = authority(&portal.config);

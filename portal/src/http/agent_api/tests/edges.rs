@@ -26,7 +26,7 @@ fn near_the_connection_cap_agents_go_over_to_intervals_and_back() {
     // Nobody is called late for coming when it was told to.
     world.clock.advance_secs(40);
     let host = world.host();
-    let seen = world.portal.db.read(|read| db::hosts::agent(read, host.agent_id.unwrap())).unwrap();
+    let seen = world.portal.db.read(|read| db::agents::get(read, host.agent_id.unwrap())).unwrap();
     let presence =
         crate::domain::presence::presence(seen.last_seen_at, seen.expected_at, world.clock.now());
     assert_eq!(presence, crate::domain::presence::Presence::Online);

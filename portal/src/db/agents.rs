@@ -1,0 +1,272 @@
+//! Agents: one row for each enrollment of a host.
+
+use freehold_protocol::{
+    dsse::Envelope,
+    ids::{AgentId, HostId, Sha256Digest},
+    keys::{PublicKey, SealPublicKey},
+    time::Timestamp,
+    wire::Head,
+};
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::{Read, Tx, codec, expect_one};
+use crate::error::AppError;
+
+/// An agent: one enrollment of a host.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AgentRow {
+    /// Identifier.
+    pub id: AgentId,
+    /// Its host.
+    pub host_id: HostId,
+    /// Verifies its HTTP signatures.
+    pub identity_key: PublicKey,
+    /// Verifies its reports.
+    pub report_key: PublicKey,
+    /// Secrets are sealed to it.
+    pub seal_key: SealPublicKey,
+    /// Version of the agent.
+    pub version: String,
+    /// Its chain as the portal signed it.
+    pub head: Head,
+    /// Epoch and sequence number up to which its executor has the chain.
+    pub acked: (u64, u64),
+    /// Trust version that its executor holds.
+    pub trust_version: u64,
+    /// Its last poll.
+    pub last_seen_at: Option<Timestamp>,
+    /// When its next poll should come.
+    pub expected_at: Option<Timestamp>,
+    /// Its clock minus the portal's.
+    pub clock_skew_ms: i64,
+    /// Whether the operator of the host has drained it.
+    pub draining: bool,
+    /// Since when its chain is in conflict.
+    pub conflict_at: Option<Timestamp>,
+    /// The head that it showed then.
+    pub conflict_head: Option<Head>,
+    /// The envelope of that head.
+    pub conflict_proof: Option<Envelope>,
+    /// When it enrolled.
+    pub created_at: Timestamp,
+    /// When it was replaced or revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl AgentRow {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: codec::text(row, "id")?,
+            host_id: codec::text(row, "host_id")?,
+            identity_key: codec::text(row, "identity_key")?,
+            report_key: codec::text(row, "report_key")?,
+            seal_key: codec::json(row, "seal_key")?,
+            version: row.get("version")?,
+            head: Head {
+                epoch: row.get("head_epoch")?,
+                seq: row.get("head_seq")?,
+                hash: codec::text(row, "head_hash")?,
+            },
+            acked: (row.get("acked_epoch")?, row.get("acked_seq")?),
+            trust_version: row.get("trust_version")?,
+            last_seen_at: codec::time_opt(row, "last_seen_at")?,
+            expected_at: codec::time_opt(row, "expected_at")?,
+            clock_skew_ms: row.get("clock_skew_ms")?,
+            draining: row.get("draining")?,
+            conflict_at: codec::time_opt(row, "conflict_at")?,
+            conflict_head: codec::json_opt(row, "conflict_head")?,
+            conflict_proof: codec::json_opt(row, "conflict_proof")?,
+            created_at: codec::time(row, "created_at")?,
+            revoked_at: codec::time_opt(row, "revoked_at")?,
+        })
+    }
+
+    /// Digest over the three public keys: whether the same agent asks again.
+    #[must_use]
+    pub fn keys_digest(
+        identity: &PublicKey,
+        report: &PublicKey,
+        seal: &SealPublicKey,
+    ) -> Sha256Digest {
+        let bytes: Vec<u8> =
+            [identity.as_bytes().as_slice(), report.as_bytes(), seal.as_bytes()].concat();
+        Sha256Digest::of(&bytes)
+    }
+}
+
+/// The agent with this identifier, revoked or not.
+///
+/// # Errors
+/// [`crate::error::Kind::NotFound`].
+pub fn get(read: &Read<'_>, id: AgentId) -> Result<AgentRow, AppError> {
+    read.sql()
+        .prepare_cached("SELECT * FROM agents WHERE id = ?1")?
+        .query_row([id.to_string()], AgentRow::from_row)
+        .optional()?
+        .ok_or_else(|| AppError::not_found("agent", id))
+}
+
+/// Adds an agent and makes it its host's; the one before it is revoked.
+///
+/// # Errors
+/// When the database fails.
+pub fn install(tx: &Tx<'_>, agent: &AgentRow) -> Result<(), AppError> {
+    let now = tx.now().as_millis();
+    tx.sql().execute(
+        "UPDATE agents SET revoked_at = ?2 WHERE host_id = ?1 AND revoked_at IS NULL",
+        params![agent.host_id.to_string(), now],
+    )?;
+    tx.sql().execute(
+        "INSERT INTO agents (id, host_id, identity_key, report_key, seal_key, version, head_epoch, head_seq, head_hash,
+                             acked_epoch, acked_seq, trust_version, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?7, ?8, ?10, ?11)",
+        params![
+            agent.id.to_string(),
+            agent.host_id.to_string(),
+            agent.identity_key.to_string(),
+            agent.report_key.to_string(),
+            codec::to_json(&agent.seal_key)?,
+            agent.version,
+            agent.head.epoch,
+            agent.head.seq,
+            agent.head.hash.to_string(),
+            agent.trust_version,
+            now,
+        ],
+    )?;
+    let changed = tx.sql().execute(
+        "UPDATE hosts SET agent_id = ?2, state = 'enrolled', revoked_at = NULL, updated_at = ?3 WHERE id = ?1",
+        params![agent.host_id.to_string(), agent.id.to_string(), now],
+    )?;
+    expect_one(changed, "host")
+}
+
+/// Revokes a host's agent: it can no longer speak to the portal.
+///
+/// # Errors
+/// `transition_refused` when the host has another agent by now.
+pub fn revoke(tx: &Tx<'_>, host: HostId, agent: AgentId) -> Result<(), AppError> {
+    let (host, now) = (host.to_string(), tx.now().as_millis());
+    tx.sql().execute(
+        "UPDATE agents SET revoked_at = ?2 WHERE host_id = ?1 AND revoked_at IS NULL",
+        params![host, now],
+    )?;
+    let changed = tx.sql().execute(
+        "UPDATE hosts SET agent_id = NULL, state = 'new', revoked_at = ?3, updated_at = ?3,
+                generation = generation + 1
+          WHERE id = ?1 AND agent_id = ?2",
+        params![host, agent.to_string(), now],
+    )?;
+    expect_one(changed, "host")
+}
+
+/// What a poll says about its agent.
+#[derive(Debug)]
+pub struct Seen<'a> {
+    /// The agent.
+    pub agent: AgentId,
+    /// Version of the agent.
+    pub version: &'a str,
+    /// Its clock minus the portal's.
+    pub clock_skew_ms: i64,
+    /// See [`AgentRow::draining`].
+    pub draining: bool,
+    /// See [`AgentRow::trust_version`].
+    pub trust_version: u64,
+    /// See [`AgentRow::acked`].
+    pub acked: (u64, u64),
+    /// When the next poll should come.
+    pub expected_at: Timestamp,
+}
+
+/// Notes a poll.
+///
+/// # Errors
+/// When the database fails.
+pub fn note_seen(tx: &Tx<'_>, seen: &Seen<'_>) -> Result<(), AppError> {
+    let changed = tx
+        .sql()
+        .prepare_cached(
+            "UPDATE agents SET last_seen_at = ?2, expected_at = ?3, version = ?4, clock_skew_ms = ?5, draining = ?6,
+                    trust_version = ?7, acked_epoch = ?8, acked_seq = ?9
+              WHERE id = ?1 AND revoked_at IS NULL",
+        )?
+        .execute(params![
+            seen.agent.to_string(),
+            tx.now().as_millis(),
+            seen.expected_at.as_millis(),
+            seen.version,
+            seen.clock_skew_ms,
+            seen.draining,
+            seen.trust_version,
+            seen.acked.0,
+            seen.acked.1,
+        ])?;
+    expect_one(changed, "agent")
+}
+
+/// Moves the head of an agent's chain, if it still is the old one.
+///
+/// # Errors
+/// `transition_refused` when it is not.
+pub fn move_head(tx: &Tx<'_>, agent: AgentId, from: Head, to: Head) -> Result<(), AppError> {
+    let changed = tx
+        .sql()
+        .prepare_cached(
+            "UPDATE agents SET head_epoch = ?4, head_seq = ?5, head_hash = ?6
+              WHERE id = ?1 AND head_epoch = ?2 AND head_seq = ?3",
+        )?
+        .execute(params![
+            agent.to_string(),
+            from.epoch,
+            from.seq,
+            to.epoch,
+            to.seq,
+            to.hash.to_string(),
+        ])?;
+    expect_one(changed, "agent's chain")
+}
+
+/// Notes that an agent's chain is in conflict, and its proof when it sent one.
+///
+/// # Errors
+/// When the database fails.
+pub fn note_conflict(
+    tx: &Tx<'_>,
+    agent: AgentId,
+    head: &Head,
+    proof: Option<&Envelope>,
+) -> Result<(), AppError> {
+    let proof = proof.map(codec::to_json).transpose()?;
+    let changed = tx.sql().execute(
+        "UPDATE agents SET conflict_at = coalesce(conflict_at, ?2), conflict_head = ?3,
+                conflict_proof = coalesce(?4, conflict_proof) WHERE id = ?1",
+        params![agent.to_string(), tx.now().as_millis(), codec::to_json(head)?, proof],
+    )?;
+    expect_one(changed, "agent")
+}
+
+/// Ends a conflict.
+///
+/// # Errors
+/// When the database fails.
+pub fn clear_conflict(tx: &Tx<'_>, agent: AgentId) -> Result<(), AppError> {
+    let changed = tx.sql().execute(
+        "UPDATE agents SET conflict_at = NULL, conflict_head = NULL, conflict_proof = NULL WHERE id = ?1",
+        [agent.to_string()],
+    )?;
+    expect_one(changed, "agent")
+}
+
+/// Every agent that may speak to the portal.
+///
+/// # Errors
+/// When the database fails.
+pub fn active(read: &Read<'_>) -> Result<Vec<AgentId>, AppError> {
+    let rows = read
+        .sql()
+        .prepare_cached("SELECT id FROM agents WHERE revoked_at IS NULL")?
+        .query_map([], |row| codec::text(row, "id"))?
+        .collect::<Result<_, _>>()?;
+    Ok(rows)
+}
