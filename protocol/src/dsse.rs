@@ -103,16 +103,43 @@ pub enum EnvelopeError {
     /// There are more signatures than [`MAX_SIGNATURES`].
     #[error("the envelope has more than {MAX_SIGNATURES} signatures")]
     TooManySignatures,
-    /// Two signatures are the same, or are by the same key.
-    #[error("the envelope is signed twice by the same key")]
+    /// The same signature is there twice.
+    #[error("the envelope has the same signature twice")]
     DuplicateSignature,
+    /// Two signatures are by the same key.
+    #[error("the envelope is signed twice by the same key")]
+    SameKeyTwice,
+    /// There is no signature.
+    #[error("the envelope is not signed")]
+    Unsigned,
+    /// A signature names a trusted key, and is not that key's over these bytes.
+    #[error("the signature in the name of a trusted key does not hold over these bytes")]
+    Forged,
+    /// No signature is by a trusted key, or claims to be.
+    #[error("no signature is by a key that is trusted for this")]
+    WrongKey,
     /// Too few of the signatures are by trusted keys over these bytes.
     #[error("{valid} of {wanted} signatures by trusted keys hold")]
-    NotTrusted {
+    NotEnough {
         /// How many hold.
         valid: usize,
         /// How many are needed.
         wanted: usize,
+    },
+    /// Bytes follow the payload inside what is signed.
+    #[error("bytes follow the signed payload")]
+    TrailingBytes,
+    /// A field that this version does not know: it may mean something that must not be left out.
+    #[error("the signed payload has a field that is not known here: {reason}")]
+    UnknownField {
+        /// What the parser says.
+        reason: String,
+    },
+    /// A kind (or another word of a closed list) that this version does not know.
+    #[error("the signed payload has a kind that is not known here: {reason}")]
+    UnknownKind {
+        /// What the parser says.
+        reason: String,
     },
     /// The signed bytes are not a payload of this type.
     #[error("the signed payload is malformed: {reason}")]
@@ -132,10 +159,46 @@ impl EnvelopeError {
             Self::Base64 => "base64",
             Self::TooManySignatures => "too_many_signatures",
             Self::DuplicateSignature => "duplicate_signature",
-            Self::NotTrusted { .. } => "not_trusted",
+            Self::SameKeyTwice => "same_key_twice",
+            Self::Unsigned => "unsigned",
+            Self::Forged => "forged",
+            Self::WrongKey => "wrong_key",
+            Self::NotEnough { .. } => "not_enough_signatures",
+            Self::TrailingBytes => "trailing_bytes",
+            Self::UnknownField { .. } => "unknown_field",
+            Self::UnknownKind { .. } => "unknown_kind",
             Self::Malformed { .. } => "malformed",
         }
     }
+
+    /// Whether what is missing is a signature by a trusted key: other trusted keys might open it.
+    #[must_use]
+    pub const fn is_about_trust(&self) -> bool {
+        matches!(self, Self::Unsigned | Self::Forged | Self::WrongKey | Self::NotEnough { .. })
+    }
+
+    /// Sorts what serde says. Its errors have no codes; the words are pinned by the hostile tests,
+    /// and a word that they do not know is only reported with less precision.
+    fn from_parser(error: &serde_json::Error) -> Self {
+        // What serde says of a field beside the two of `Work`.
+        const BESIDE_WORK: &str = "expected \"kind\" or \"params\"";
+        let reason = error.to_string();
+        if reason.starts_with("unknown field ") || reason.contains(BESIDE_WORK) {
+            Self::UnknownField { reason }
+        } else if reason.starts_with("unknown variant ") {
+            Self::UnknownKind { reason }
+        } else {
+            Self::Malformed { reason }
+        }
+    }
+}
+
+/// Reads one payload and nothing after it.
+fn parse<T: Payload>(bytes: &[u8]) -> Result<T, EnvelopeError> {
+    let mut parser = serde_json::Deserializer::from_slice(bytes);
+    let value = T::deserialize(&mut parser).map_err(|error| EnvelopeError::from_parser(&error))?;
+    parser.end().map_err(|_| EnvelopeError::TrailingBytes)?;
+    Ok(value)
 }
 
 /// The bytes that a signature covers: DSSE's pre-authentication encoding.
@@ -209,11 +272,25 @@ impl Envelope {
         }
         let valid = self.count_signers(&bytes, trusted)?;
         if threshold == 0 || valid < threshold {
-            return Err(EnvelopeError::NotTrusted { valid, wanted: threshold.max(1) });
+            return Err(self.not_trusted(trusted, valid, threshold.max(1)));
         }
-        let value = serde_json::from_slice(&bytes)
-            .map_err(|error| EnvelopeError::Malformed { reason: error.to_string() })?;
-        Ok(Verified { value, digest: Sha256Digest::of(&bytes) })
+        Ok(Verified { value: parse(&bytes)?, digest: Sha256Digest::of(&bytes) })
+    }
+
+    /// Why the signatures do not count. Key ids are only believed for the choice of words.
+    fn not_trusted(&self, trusted: &[PublicKey], valid: usize, wanted: usize) -> EnvelopeError {
+        if valid > 0 {
+            return EnvelopeError::NotEnough { valid, wanted };
+        }
+        if self.signatures.is_empty() {
+            return EnvelopeError::Unsigned;
+        }
+        let named = |id: &str| trusted.iter().any(|key| key.fingerprint().to_string() == id);
+        if self.signatures.iter().filter_map(|one| one.keyid.as_deref()).any(named) {
+            EnvelopeError::Forged
+        } else {
+            EnvelopeError::WrongKey
+        }
     }
 
     /// Counts different trusted keys, never key ids: those are not authenticated, and counting
@@ -229,7 +306,7 @@ impl Envelope {
             }
             if let Some(key) = trusted.iter().find(|key| key.verifies(&message, &raw)) {
                 if signers.contains(key) {
-                    return Err(EnvelopeError::DuplicateSignature);
+                    return Err(EnvelopeError::SameKeyTwice);
                 }
                 signers.push(*key);
             }
@@ -245,8 +322,7 @@ impl Envelope {
             return Err(EnvelopeError::TooLarge { limit_bytes: T::MAX_BYTES });
         }
         let bytes = BASE64.decode(&self.payload).map_err(|_| EnvelopeError::Base64)?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| EnvelopeError::Malformed { reason: error.to_string() })
+        parse(&bytes)
     }
 
     /// Length of the envelope's texts in bytes: what it takes up in an answer, but for a few braces.

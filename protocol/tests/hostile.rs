@@ -4,9 +4,11 @@
 
 mod world;
 
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use ed25519_dalek::hazmat::{ExpandedSecretKey, raw_sign};
 use freehold_protocol::{
     admit::{self, NotStarted},
-    dsse::Envelope,
+    dsse::{Envelope, pre_authentication_encoding},
     ids::{Nonce, Sha256Digest},
     job::Job,
     keys::SigningKey,
@@ -16,14 +18,18 @@ use freehold_protocol::{
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use world::{OTHER_ID, World, json_of};
+use world::{JOB_SEED, OTHER_ID, World, json_of};
 
-/// Asserts the stable code with which an answer is refused.
+/// Where every code is explained.
+const DOCS: &str = include_str!("../../docs/agent-protocol.md");
+
+/// Asserts the stable code with which an answer is refused, and that the docs explain it.
 fn refused(world: &World, answer: &PollAnswer, code: &str) {
     match admit::admit(&world.standing(), answer) {
         Ok(_) => panic!("admitted, but must be refused as {code}"),
         Err(refusal) => assert_eq!(refusal.code(), code, "{refusal}"),
     }
+    assert!(DOCS.contains(&format!("`{code}`")), "docs/agent-protocol.md does not explain {code}");
 }
 
 fn raw(value: Value) -> Envelope {
@@ -58,18 +64,45 @@ fn two_jobs_in_a_row_are_admitted_in_order_and_refused_in_any_other() {
 fn forged() {
     let world = World::new();
     let thief = SigningKey::from_seed(&[99; 32]);
+    // A thief signs in the name of the portal's key, which is no secret.
+    let name = world.job_key.public().fingerprint().to_string();
+    let signed = |envelope: Envelope| {
+        let mut value = json_of(&envelope);
+        value["signatures"][0]["keyid"] = json!(name);
+        raw(value)
+    };
+    let job = signed(Envelope::sign(&world.job(1, Sha256Digest::ZERO), &[&thief]).unwrap());
+    refused(&world, &world.answer(&[job]), "forged");
+    let mut answer = world.answer(&[]);
+    answer.answer = signed(Envelope::sign(&world.poll(&[]), &[&thief]).unwrap());
+    refused(&world, &answer, "forged");
+    // Or takes the signature of another job.
+    let mut value = json_of(&world.sign(&world.job(1, Sha256Digest::ZERO)));
+    let other = json_of(&world.sign(&world.job(2, Sha256Digest::ZERO)));
+    value["signatures"] = other["signatures"].clone();
+    refused(&world, &world.answer(&[raw(value)]), "forged");
+}
+
+#[test]
+fn signed_with_a_wrong_key() {
+    let world = World::new();
+    let thief = SigningKey::from_seed(&[99; 32]);
     let job = Envelope::sign(&world.job(1, Sha256Digest::ZERO), &[&thief]).unwrap();
-    refused(&world, &world.answer(&[job]), "not_trusted");
+    refused(&world, &world.answer(std::slice::from_ref(&job)), "wrong_key");
+    // Without a hint of whose signature it is.
+    let mut value = json_of(&job);
+    value["signatures"][0].as_object_mut().unwrap().remove("keyid");
+    refused(&world, &world.answer(&[raw(value)]), "wrong_key");
     let mut answer = world.answer(&[]);
     answer.answer = Envelope::sign(&world.poll(&[]), &[&thief]).unwrap();
-    refused(&world, &answer, "not_trusted");
+    refused(&world, &answer, "wrong_key");
 }
 
 #[test]
 fn signed_by_the_root_key_which_may_not_sign_jobs() {
     let world = World::new();
     let job = Envelope::sign(&world.job(1, Sha256Digest::ZERO), &[&world.root]).unwrap();
-    refused(&world, &world.answer(&[job]), "not_trusted");
+    refused(&world, &world.answer(&[job]), "wrong_key");
 }
 
 #[test]
@@ -77,7 +110,7 @@ fn unsigned() {
     let world = World::new();
     let mut value = json_of(&world.sign(&world.job(1, Sha256Digest::ZERO)));
     value["signatures"] = json!([]);
-    refused(&world, &world.answer(&[raw(value)]), "not_trusted");
+    refused(&world, &world.answer(&[raw(value)]), "unsigned");
 }
 
 #[test]
@@ -157,8 +190,8 @@ fn signed_in_an_old_epoch() {
     let old_answer = world.answer(&[]);
     let old_job = world.sign(&world.job(1, Sha256Digest::ZERO));
     world.rotate_compromised();
-    refused(&world, &old_answer, "not_trusted");
-    refused(&world, &world.answer(&[old_job]), "not_trusted");
+    refused(&world, &old_answer, "wrong_key");
+    refused(&world, &world.answer(&[old_job]), "wrong_key");
     // Even one signed by the new key.
     let mut job = world.job(1, Sha256Digest::ZERO);
     job.epoch = 1;
@@ -209,6 +242,23 @@ fn signed_twice_by_the_same_key() {
     let mut twice = value.clone();
     twice["signatures"] = json!([value["signatures"][0], value["signatures"][0]]);
     refused(&world, &world.answer(&[raw(twice)]), "duplicate_signature");
+    // Another signature of the same key over the same bytes: only its owner can make one.
+    let mut again = value.clone();
+    again["signatures"] = json!([value["signatures"][0], {"sig": second_signature(&value)}]);
+    refused(&world, &world.answer(&[raw(again)]), "same_key_twice");
+}
+
+/// A signature of the job key over an envelope's bytes that is valid, and not the usual one: the
+/// owner of a key may draw the number that RFC 8032 derives.
+fn second_signature(envelope: &Value) -> String {
+    let text = |name: &str| envelope[name].as_str().unwrap().to_owned();
+    let payload = BASE64.decode(text("payload")).unwrap();
+    let message = pre_authentication_encoding(&text("payloadType"), &payload);
+    let seed = ed25519_dalek::SigningKey::from_bytes(&JOB_SEED);
+    let mut expanded = ExpandedSecretKey::from(&JOB_SEED);
+    expanded.hash_prefix = [7; 32];
+    let signature = raw_sign::<sha2::Sha512>(&expanded, &message, &seed.verifying_key());
+    BASE64.encode(signature.to_bytes())
 }
 
 #[test]
@@ -217,12 +267,12 @@ fn one_key_does_not_pass_for_two() {
     let envelope = world.sign(&world.job(1, Sha256Digest::ZERO));
     let trusted = [world.job_key.public(), world.root.public()];
     let error = envelope.open::<Job>(&trusted, 2).unwrap_err();
-    assert_eq!(error.code(), "not_trusted");
+    assert_eq!(error.code(), "not_enough_signatures");
     // The same key listed twice as trusted is still one key.
     let error = envelope.open::<Job>(&[world.job_key.public(); 2], 2).unwrap_err();
-    assert_eq!(error.code(), "not_trusted");
+    assert_eq!(error.code(), "not_enough_signatures");
     // No threshold at all is no permission.
-    assert_eq!(envelope.open::<Job>(&trusted, 0).unwrap_err().code(), "not_trusted");
+    assert_eq!(envelope.open::<Job>(&trusted, 0).unwrap_err().code(), "not_enough_signatures");
 }
 
 #[test]
@@ -244,18 +294,21 @@ fn signed_json(world: &World, change: impl FnOnce(&mut Value)) -> Envelope {
 #[test]
 fn unknown_kind_unknown_field_and_missing_field() {
     let world = World::new();
-    for envelope in [
-        signed_json(&world, |job| job["work"]["kind"] = json!("run_shell")),
-        signed_json(&world, |job| job["sudo"] = json!(true)),
-        signed_json(&world, |job| job["work"]["params"]["sudo"] = json!(true)),
-        signed_json(&world, |job| job["work"]["extra"] = json!(1)),
-        signed_json(&world, |job| {
-            job.as_object_mut().unwrap().remove("exp");
-        }),
-        signed_json(&world, |job| job["seq"] = json!(1.5)),
-        signed_json(&world, |job| job["seq"] = json!(-1)),
+    for (envelope, code) in [
+        (signed_json(&world, |job| job["work"]["kind"] = json!("run_shell")), "unknown_kind"),
+        (signed_json(&world, |job| job["sudo"] = json!(true)), "unknown_field"),
+        (signed_json(&world, |job| job["work"]["params"]["sudo"] = json!(true)), "unknown_field"),
+        (signed_json(&world, |job| job["work"]["extra"] = json!(1)), "unknown_field"),
+        (
+            signed_json(&world, |job| {
+                job.as_object_mut().unwrap().remove("exp");
+            }),
+            "malformed",
+        ),
+        (signed_json(&world, |job| job["seq"] = json!(1.5)), "malformed"),
+        (signed_json(&world, |job| job["seq"] = json!(-1)), "malformed"),
     ] {
-        refused(&world, &world.answer(&[envelope]), "malformed");
+        refused(&world, &world.answer(&[envelope]), code);
     }
 }
 
@@ -274,7 +327,7 @@ fn trailing_bytes_inside_the_signed_payload() {
     let mut bytes = serde_json::to_vec(&world.job(1, Sha256Digest::ZERO)).unwrap();
     bytes.extend_from_slice(b"{}");
     let envelope = world.sign_bytes("application/vnd.freehold.job.v1+json", &bytes);
-    refused(&world, &world.answer(&[envelope]), "malformed");
+    refused(&world, &world.answer(&[envelope]), "trailing_bytes");
 }
 
 #[test]
@@ -286,7 +339,7 @@ fn another_meaning_of_the_same_bytes() {
     // Renaming the type of an honest envelope breaks its signature.
     let mut value = json_of(&world.sign_bytes(poll_type, &bytes));
     value["payloadType"] = json!("application/vnd.freehold.job.v1+json");
-    refused(&world, &world.answer(&[raw(value)]), "not_trusted");
+    refused(&world, &world.answer(&[raw(value)]), "forged");
 }
 
 #[test]
@@ -373,12 +426,12 @@ fn trust_documents() {
 
     let root_change = document(&|d| d.root_keys = vec![new_root.public()]);
     assert_eq!(trust_code(held.next(&sign(&root_change, &[old_root, &new_root]))), "accepted");
-    assert_eq!(trust_code(held.next(&sign(&root_change, &[old_root]))), "not_trusted");
-    assert_eq!(trust_code(held.next(&sign(&root_change, &[&new_root]))), "not_trusted");
+    assert_eq!(trust_code(held.next(&sign(&root_change, &[old_root]))), "wrong_key");
+    assert_eq!(trust_code(held.next(&sign(&root_change, &[&new_root]))), "wrong_key");
     let stolen = document(&|d| d.root_keys = vec![thief.public()]);
-    assert_eq!(trust_code(held.next(&sign(&stolen, &[&thief]))), "not_trusted");
+    assert_eq!(trust_code(held.next(&sign(&stolen, &[&thief]))), "wrong_key");
     // The online job key must not be able to change trust.
-    assert_eq!(trust_code(held.next(&sign(&same_root, &[&world.job_key]))), "not_trusted");
+    assert_eq!(trust_code(held.next(&sign(&same_root, &[&world.job_key]))), "wrong_key");
 
     let older = document(&|d| d.version -= 1);
     assert_eq!(trust_code(held.next(&sign(&older, &[old_root]))), "trust_older");
@@ -409,7 +462,7 @@ fn pinning_takes_only_the_document_that_the_token_names() {
     assert_eq!(trust_code(Trust::pin(envelope, Sha256Digest::ZERO)), "trust_not_pinned");
     let thief = SigningKey::from_seed(&[99; 32]);
     let forged = Envelope::sign(world.trust.document(), &[&thief]).unwrap();
-    assert_eq!(trust_code(Trust::pin(&forged, digest)), "not_trusted");
+    assert_eq!(trust_code(Trust::pin(&forged, digest)), "wrong_key");
 }
 
 #[test]

@@ -125,7 +125,7 @@ impl Executor {
             nonce: &open.nonce,
         };
         let admitted = admit(&standing, answer).map_err(|refusal| match refusal {
-            Refusal::Answer(EnvelopeError::NotTrusted { .. }) if steps.len() == MAX_STEPS => {
+            Refusal::Answer(error) if error.is_about_trust() && steps.len() == MAX_STEPS => {
                 OfferError::TrustBehind { held: enrolled.by.trust.document().version }
             }
             refusal => OfferError::Refused(refusal),

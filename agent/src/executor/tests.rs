@@ -244,7 +244,7 @@ fn a_new_trust_document_and_epoch_are_taken_with_the_answer() {
         poll.trust_version = 2;
     });
     // Without the document the new key is a stranger's.
-    assert_eq!(world.executor.offer(&answer).unwrap_err().code(), "not_trusted");
+    assert_eq!(world.executor.offer(&answer).unwrap_err().code(), "wrong_key");
     answer = world.answer(&new_key, world.nonce(), &[], |poll| {
         poll.epoch = 2;
         poll.trust_version = 2;
@@ -254,7 +254,7 @@ fn a_new_trust_document_and_epoch_are_taken_with_the_answer() {
     let status = world.status();
     assert_eq!((status.trust_version, status.head), (2, Head::start_of(2)));
     // The stolen key is worth nothing now.
-    assert_eq!(world.offer(&[], |poll| poll.epoch = 2).unwrap_err().code(), "not_trusted");
+    assert_eq!(world.offer(&[], |poll| poll.epoch = 2).unwrap_err().code(), "wrong_key");
 }
 
 #[test]

@@ -19,6 +19,9 @@ pub const AGENT_ID: &str = "01936d2a-0000-7000-8000-000000000002";
 pub const JOB_ID: &str = "01936d2a-0000-7000-8000-000000000003";
 pub const OTHER_ID: &str = "01936d2a-0000-7000-8000-00000000ffff";
 
+/// The seed of the portal's first job key.
+pub const JOB_SEED: [u8; 32] = [11; 32];
+
 pub struct World {
     pub root: SigningKey,
     pub job_key: SigningKey,
@@ -34,7 +37,7 @@ pub struct World {
 impl World {
     pub fn new() -> Self {
         let root = SigningKey::from_seed(&[10; 32]);
-        let job_key = SigningKey::from_seed(&[11; 32]);
+        let job_key = SigningKey::from_seed(&JOB_SEED);
         let now = Timestamp::from_millis(1_800_000_000_000);
         let portal: PortalId = PORTAL_ID.parse().unwrap();
         let document = TrustDocument {

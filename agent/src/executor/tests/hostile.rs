@@ -52,7 +52,7 @@ fn hostile_offers_are_refused_by_name_and_change_nothing() {
     assert_eq!(change_answer(&|poll| poll.nonce = Nonce::from_bytes([7; 16])), "nonce");
     assert_eq!(change_answer(&|poll| poll.jobs = vec![Sha256Digest::ZERO]), "not_listed");
     assert_eq!(change_answer(&|poll| poll.epoch = 9), "epoch");
-    assert_eq!(world.offer_signed_by(&stranger, &[], |_| {}).unwrap_err().code(), "not_trusted");
+    assert_eq!(world.offer_signed_by(&stranger, &[], |_| {}).unwrap_err().code(), "wrong_key");
 
     // A poll can be answered once, well or badly.
     let nonce = world.nonce();
@@ -113,9 +113,9 @@ fn hostile_envelopes_are_refused_by_name_and_leave_no_trace() {
     let sign = |key: &SigningKey, job: &Job| {
         serde_json::to_value(Envelope::sign(job, &[key]).unwrap()).unwrap()
     };
-    refused(&world, &sign(&stranger, &job), "not_trusted");
-    refused(&world, &sign(&world.root_key, &job), "not_trusted");
-    refused(&world, &with("/signatures", json!([])), "not_trusted");
+    refused(&world, &sign(&stranger, &job), "wrong_key");
+    refused(&world, &sign(&world.root_key, &job), "wrong_key");
+    refused(&world, &with("/signatures", json!([])), "unsigned");
     let one = honest["signatures"][0].clone();
     refused(&world, &with("/signatures", json!([one, one])), "duplicate_signature");
     // The same key under another name is the same key.
@@ -124,12 +124,12 @@ fn hostile_envelopes_are_refused_by_name_and_leave_no_trace() {
     refused(&world, &with("/signatures", json!([one, renamed])), "duplicate_signature");
     refused(&world, &with("/signatures", json!([one, one, one, one, one])), "too_many_signatures");
 
-    refused(&world, &changed(&|job| job["work"]["kind"] = json!("run_shell")), "malformed");
-    refused(&world, &changed(&|job| job["sudo"] = json!(true)), "malformed");
-    refused(&world, &changed(&|job| job["work"]["params"]["sudo"] = json!(true)), "malformed");
+    refused(&world, &changed(&|job| job["work"]["kind"] = json!("run_shell")), "unknown_kind");
+    refused(&world, &changed(&|job| job["sudo"] = json!(true)), "unknown_field");
+    refused(&world, &changed(&|job| job["work"]["params"]["sudo"] = json!(true)), "unknown_field");
     let mut trailing = serde_json::to_vec(&job).unwrap();
     trailing.extend_from_slice(b" {}");
-    refused(&world, &signed(&trailing), "malformed");
+    refused(&world, &signed(&trailing), "trailing_bytes");
     let huge = "a".repeat(MAX_JOB_BYTES);
     refused(&world, &changed(&|job| job["actor"] = json!(huge)), "too_large");
     let other_type = Envelope::sign_bytes("text/plain", b"{}", &[&world.job_key]);
@@ -184,10 +184,10 @@ fn trust_documents_are_walked_one_by_one_and_never_back() {
     assert_eq!(world.status().trust_version, 1);
     let thief = SigningKey::from_seed(&[99; 32]);
     let forged = Envelope::sign_bytes("application/vnd.freehold.trust.v1+json", b"{}", &[&thief]);
-    assert_eq!(offer(&key, 4, &[forged]).unwrap_err(), "not_trusted");
+    assert_eq!(offer(&key, 4, &[forged]).unwrap_err(), "wrong_key");
     offer(&key, 4, &documents).unwrap();
     // An older document has no force, and brings no lost key back.
-    assert_eq!(offer(&world.job_key, 1, &documents[..1]).unwrap_err(), "not_trusted");
+    assert_eq!(offer(&world.job_key, 1, &documents[..1]).unwrap_err(), "wrong_key");
     offer(&key, 4, &documents[..1]).unwrap();
     assert_eq!(world.status().trust_version, 4);
     let many = vec![documents[2].clone(); MAX_STEPS + 1];
