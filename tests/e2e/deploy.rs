@@ -44,6 +44,9 @@ fn steps_are_told_in_order(world: &World, job: &JobView) {
     let Some(JobResult::Deployed(deployed)) = &job.result else { panic!("{:#?}", job.result) };
     assert_eq!(deployed.health.status, HealthStatus::Healthy, "{:#?}", deployed.health);
     assert!(deployed.health.certificate_expires.is_some());
+    // The database was really knocked at: the agent says so when it could not.
+    let told = world.api().get(&format!("/jobs/{id}/events")).to_string();
+    assert!(!told.contains("no attempt"), "{told}");
 }
 
 fn the_site_is_live(world: &World, tenant: &Tenant) {

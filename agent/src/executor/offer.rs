@@ -8,7 +8,7 @@ use std::{
 
 use freehold_protocol::{
     admit::{Admitted, Refusal, Standing, admit},
-    dsse::{Envelope, EnvelopeError},
+    dsse::Envelope,
     time::Timestamp,
     trust::{MAX_STEPS, Trust, TrustError},
     wire::{Head, JobAttempt, MAX_WAIT_SECS, PollAnswer},

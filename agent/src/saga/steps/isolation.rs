@@ -145,11 +145,23 @@ fn database_is_out_of_reach(
     }
     let knock = |argv: Argv| {
         let argv = argv.passed_on(["-c", KNOCK, "knock"]).passed_on(&addresses);
-        judge(commands.run(&argv, Limits::within(ATTEMPT).kept()))
+        read_knock(commands.run(&argv, Limits::within(ATTEMPT).kept()))
     };
+    let knock_in = |container: &str| {
+        let argv = Argv::new(Program::Docker).words(["container", "exec"]);
+        knock(argv.passed_on([container]).word("bash"))
+    };
+    // Silence proves something only where an answer would be heard: the same attempt from the
+    // database's own place must get through.
+    let control = knock_in(container.id.as_str())?;
+    if !matches!(control, Knock::Reached(_)) {
+        // The image has no bash, say: then the networks' membership, checked above, and the
+        // comparison of each container's networks are what there is.
+        (context.progress)("no attempt to reach the database from outside was possible");
+        return Ok(());
+    }
     for place in other_databases(context)? {
-        let argv = Argv::new(Program::Docker).words(["container", "exec"]).passed_on([place]);
-        if knock(argv.word("bash"))? {
+        if attempt(knock_in(&place)?)? {
             return Ok(());
         }
     }
@@ -162,9 +174,7 @@ fn database_is_out_of_reach(
         .words(["--memory=64m", "--pids-limit=32", "--cap-drop=ALL", "--read-only"])
         .flag("--label", PROBE_LABEL)
         .arg(image);
-    if !knock(argv)? {
-        // The image has no bash, say: then the networks' membership, checked above, and the
-        // comparison of each container's networks are what there is.
+    if !attempt(knock(argv)?)? {
         (context.progress)("no attempt to reach the database from outside was possible");
     }
     Ok(())
@@ -188,24 +198,45 @@ fn other_databases(context: &Context<'_>) -> Result<Vec<String>, Failure> {
         .collect())
 }
 
-/// Whether an attempt was made; an error when it got through.
-fn judge(knocked: Result<Output, CommandError>) -> Result<bool, Failure> {
+/// How an attempt to reach a database ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Knock {
+    /// It got through, at this address.
+    Reached(String),
+    /// It was made, and nothing answered.
+    Silent,
+    /// There was no shell to make it with, or no such place.
+    Impossible,
+}
+
+/// Whether an attempt from outside was made; an error when it got through.
+fn attempt(knock: Knock) -> Result<bool, Failure> {
+    match knock {
+        Knock::Reached(address) => Err(leak(format!(
+            "the database answers to containers outside the tenant, at {address}"
+        ))),
+        Knock::Silent => Ok(true),
+        Knock::Impossible => Ok(false),
+    }
+}
+
+/// Reads what [`KNOCK`] said; an error only when it was to stop.
+fn read_knock(knocked: Result<Output, CommandError>) -> Result<Knock, Failure> {
     match knocked {
         Ok(output) => {
             let said = &output.stdout.head;
-            match said.lines().find_map(|line| line.strip_prefix("reached ")) {
-                Some(address) => Err(leak(format!(
-                    "the database answers to containers outside the tenant, at {address}"
-                ))),
-                None => Ok(said.lines().any(|line| line == "tried")),
+            if let Some(address) = said.lines().find_map(|line| line.strip_prefix("reached ")) {
+                return Ok(Knock::Reached(address.to_owned()));
             }
+            let tried = said.lines().any(|line| line == "tried");
+            Ok(if tried { Knock::Silent } else { Knock::Impossible })
         }
         Err(error @ CommandError::Cancelled { .. }) => {
             Err(error.failure(FailureClass::Host, "the isolation check was stopped", ""))
         }
         Err(error) => {
             tracing::info!(%error, "no attempt from this place was possible");
-            Ok(false)
+            Ok(Knock::Impossible)
         }
     }
 }
@@ -259,18 +290,21 @@ mod tests {
     fn an_attempt_counts_only_when_it_says_so() {
         let said = |text: &str| {
             let stdout = Text { head: text.to_owned(), ..Text::default() };
-            judge(Ok(Output { code: Some(0), stdout, ..Output::default() }))
+            read_knock(Ok(Output { code: Some(0), stdout, ..Output::default() })).unwrap()
         };
-        assert!(said("tried\n").unwrap());
-        assert!(!said("").unwrap());
-        let failure = said("reached 172.18.0.2\ntried\n").unwrap_err();
+        assert_eq!(said("tried\n"), Knock::Silent);
+        assert_eq!(said(""), Knock::Impossible);
+        let reached = said("reached 172.18.0.2\ntried\n");
+        assert_eq!(reached, Knock::Reached("172.18.0.2".to_owned()));
+        let failure = attempt(reached).unwrap_err();
         assert!(failure.what.contains("172.18.0.2"), "{failure:?}");
+        assert!(attempt(Knock::Silent).unwrap() && !attempt(Knock::Impossible).unwrap());
         let missing = CommandError::NonZero {
             command: "docker run".to_owned(),
             output: Box::new(Output { code: Some(127), ..Output::default() }),
         };
-        assert!(!judge(Err(missing)).unwrap());
+        assert_eq!(read_knock(Err(missing)).unwrap(), Knock::Impossible);
         let cancelled = CommandError::Cancelled { command: String::new(), output: Box::default() };
-        assert!(judge(Err(cancelled)).is_err());
+        assert!(read_knock(Err(cancelled)).is_err());
     }
 }
