@@ -34,6 +34,8 @@ use crate::{
 
 /// How often leases, expiries and stale jobs are looked at.
 const REAP_EVERY: Duration = Duration::from_secs(1);
+/// How often it is written down when agents were last there; a crash loses so much of it.
+const SAVE_SEEN_EVERY: Duration = Duration::from_secs(2);
 /// How often old history is taken away.
 const SWEEP_EVERY: Duration = Duration::from_secs(300);
 /// How often the housekeeping thread looks whether it should end.
@@ -218,7 +220,7 @@ fn start_housekeeping(
 ) -> io::Result<thread::JoinHandle<()>> {
     let watchdog = sd_notify::watchdog_enabled().map(|every| every / 3);
     thread::Builder::new().name("housekeeping".into()).spawn(move || {
-        let (mut reaped, mut barked) = (Instant::now(), Instant::now());
+        let (mut reaped, mut saved, mut barked) = (Instant::now(), Instant::now(), Instant::now());
         while !ending.load(Ordering::SeqCst) {
             thread::sleep(TICK);
             if portal.db.fatal().is_some() {
@@ -233,6 +235,15 @@ fn start_housekeeping(
                     tracing::error!(
                         error = error::chain(&error),
                         "housekeeping failed; it is tried again"
+                    );
+                }
+            }
+            if saved.elapsed() >= SAVE_SEEN_EVERY && portal.db.fatal().is_none() {
+                saved = Instant::now();
+                if let Err(error) = portal.db.save_seen() {
+                    tracing::error!(
+                        error = error::chain(&error),
+                        "when agents were last there was not written; it is tried again"
                     );
                 }
             }

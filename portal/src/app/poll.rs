@@ -13,12 +13,13 @@ use serde_json::json;
 use super::{dispatch::dispatch, settle::settle};
 use crate::{
     db::{
-        Tx,
-        agents::{self, AgentRow, Seen},
+        Read, Tx,
+        agents::{self, AgentRow, Standing},
         audit::{self, Entry},
         chain::{self, Link},
         hosts::{self, HostRow, HostState},
         jobs,
+        seen::Seen,
     },
     domain::{job::JobState, presence::SKEW_SHOWN_MS},
     error::{AppError, Kind},
@@ -152,25 +153,51 @@ impl Turn {
 }
 
 impl Poll {
+    /// Looks without writing. Most polls find their agent at rest and nothing for it: what they say is
+    /// then only that it is there, which needs no transaction. `None` when anything else is due, which
+    /// [`Poll::apply`] does.
+    ///
+    /// # Errors
+    /// [`Kind::Unauthenticated`] when the agent was revoked meanwhile.
+    pub fn look(&self, read: &Read<'_>, keys: &PortalKeys) -> Result<Option<Turn>, AppError> {
+        let agent = self.row(read)?;
+        let host = hosts::get(read, agent.host_id)?;
+        if self.first {
+            self.note_seen(read, &agent, &host);
+        }
+        let request = &self.request;
+        let news = agent.version != request.agent_version
+            || agent.draining != request.draining
+            || agent.trust_version != request.trust_version
+            // An agent whose journal is an older copy needs again what it had.
+            || agent.acked > (request.head.epoch, request.head.seq);
+        // An equal head is an equal chain: nothing to deliver, and no conflict.
+        let settled = agent.head == request.head
+            && agent.head.epoch >= keys.epoch()
+            && host.state != HostState::Conflict;
+        if news || !settled || jobs::has_out_to(read, host.id, agent.id)? {
+            return Ok(None);
+        }
+        let takes = self.is_open(&host) && request.free_workers > 0;
+        if takes && jobs::has_ready(read, host.id)? {
+            return Ok(None);
+        }
+        let mut turn = self.turn(read, &host, Vec::new(), agent.head, false);
+        if takes {
+            turn.next_at = jobs::next_not_before(read, host.id)?;
+        }
+        Ok(Some(turn))
+    }
+
     /// Notes what the agent says, renews its leases and finds what is next for it.
     ///
     /// # Errors
     /// [`Kind::Unauthenticated`] when the agent was revoked meanwhile.
     pub fn apply(&self, tx: &Tx<'_>, keys: &PortalKeys) -> Result<Turn, AppError> {
-        let agent = agents::get(tx, self.agent)?;
-        if agent.revoked_at.is_some() {
-            return Err(AppError::new(
-                Kind::Unauthenticated,
-                "agent_revoked",
-                "this agent was replaced or revoked",
-            )
-            .advice(
-                "enroll the host again: `freehold host token NAME`, then `freehold-agent enroll`",
-            ));
-        }
+        let agent = self.row(tx)?;
         let host = hosts::get(tx, agent.host_id)?;
         if self.first {
-            self.note(tx, &agent, &host)?;
+            self.note(tx, &agent)?;
         }
         // Before a new epoch begins: it would close the old chain, and with it the one place where
         // a restored database shows.
@@ -183,7 +210,7 @@ impl Poll {
         let from =
             if self.request.head.epoch == agent.head.epoch { self.request.head.seq } else { 0 };
         let mut links = chain::after(tx, agent.id, agent.head.epoch, from, MAX_LINKS)?;
-        let open = !host.drained && !self.request.draining;
+        let open = self.is_open(&host);
         // What is delivered again takes up workers too; beyond the limit the next poll goes on.
         let slots = if open && links.len() < MAX_LINKS {
             (self.request.free_workers as usize)
@@ -209,16 +236,36 @@ impl Poll {
         Ok(turn)
     }
 
+    fn row(&self, read: &Read<'_>) -> Result<AgentRow, AppError> {
+        let agent = agents::get(read, self.agent)?;
+        if agent.revoked_at.is_some() {
+            return Err(AppError::new(
+                Kind::Unauthenticated,
+                "agent_revoked",
+                "this agent was replaced or revoked",
+            )
+            .advice(
+                "enroll the host again: `freehold host token NAME`, then `freehold-agent enroll`",
+            ));
+        }
+        Ok(agent)
+    }
+
+    /// Whether new jobs may go to the host.
+    fn is_open(&self, host: &HostRow) -> bool {
+        !host.drained && !self.request.draining
+    }
+
     fn turn(
         &self,
-        tx: &Tx<'_>,
+        read: &Read<'_>,
         host: &HostRow,
         links: Vec<Link>,
         head: Head,
         conflict: bool,
     ) -> Turn {
         Turn {
-            now: tx.now(),
+            now: read.now(),
             links,
             head,
             cancel: Vec::new(),
@@ -231,18 +278,29 @@ impl Poll {
         }
     }
 
-    fn note(&self, tx: &Tx<'_>, agent: &AgentRow, host: &HostRow) -> Result<(), AppError> {
-        let request = &self.request;
-        let skew = request.clock.millis_since(tx.now());
+    fn note_seen(&self, read: &Read<'_>, agent: &AgentRow, host: &HostRow) {
+        let (request, now) = (&self.request, read.now());
+        let skew = request.clock.millis_since(now);
         if skew.abs() > SKEW_SHOWN_MS && agent.clock_skew_ms.abs() <= SKEW_SHOWN_MS {
             tracing::warn!(host = %host.name, skew_ms = skew, "the host's clock is wrong");
         }
-        agents::note_seen(
+        let seen = Seen {
+            at: now,
+            expected_at: now.plus_secs(self.pace.expect_secs),
+            clock_skew_ms: skew,
+            acked: (request.head.epoch, request.head.seq),
+        };
+        read.note_seen(agent.id, seen);
+    }
+
+    fn note(&self, tx: &Tx<'_>, agent: &AgentRow) -> Result<(), AppError> {
+        let request = &self.request;
+        agents::note_standing(
             tx,
-            &Seen {
+            &Standing {
                 agent: agent.id,
                 version: &request.agent_version,
-                clock_skew_ms: skew,
+                clock_skew_ms: request.clock.millis_since(tx.now()),
                 draining: request.draining,
                 trust_version: request.trust_version,
                 acked: (request.head.epoch, request.head.seq),

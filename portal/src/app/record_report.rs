@@ -2,9 +2,9 @@
 //! the audit row.
 
 use freehold_protocol::{
-    dsse::Envelope,
+    dsse::{Envelope, Verified},
     failure::{Failure, FailureClass},
-    ids::{AgentId, JobId, Sha256Digest, TenantId},
+    ids::{AgentId, HostId, JobId, PortalId, Sha256Digest, TenantId},
     job::JobKind,
     report::{Deployed, JobResult, Outcome, Report},
     seal::SealContext,
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     db::{
         Tx,
-        agents::{self, AgentRow},
+        agents::AgentRow,
         audit::{self, Entry},
         chain, deployments, events, hosts,
         hosts::HostRow,
@@ -32,39 +32,49 @@ use crate::{
     keys::PortalKeys,
 };
 
-/// An agent sends a report.
+/// An agent sends a report, which its executor's key has signed.
 #[derive(Debug)]
 pub struct RecordReport {
-    /// The agent, as its signature proved.
-    pub agent: AgentId,
-    /// The job that the address names.
-    pub job: JobId,
-    /// The signed report.
-    pub envelope: Envelope,
+    agent: AgentId,
+    host: HostId,
+    opened: Verified<Report>,
+    envelope: Envelope,
 }
 
 impl RecordReport {
+    /// Opens the report of the agent that has signed the request, on the job that the address names.
+    ///
+    /// # Errors
+    /// `report_refused` (422) when its signature or contents are wrong.
+    pub fn open(
+        agent: &AgentRow,
+        job: JobId,
+        envelope: Envelope,
+        portal: PortalId,
+    ) -> Result<Self, AppError> {
+        let opened = envelope.open::<Report>(&[agent.report_key], 1).map_err(|error| {
+            refused(format!("the report's envelope was not opened: {error}")).because(error)
+        })?;
+        let report = opened.get();
+        if report.portal != portal || report.agent_id != agent.id || report.job_id != job {
+            return Err(refused("the report is for another portal, agent or job".into()));
+        }
+        Ok(Self { agent: agent.id, host: agent.host_id, opened, envelope })
+    }
+
     /// Takes the report. Repeating it is harmless.
     ///
     /// One that answers no job of this database is kept as an orphan, to be looked at: the executor's
     /// signature proves where it comes from, and a refusal would only make the agent hold it for ever.
     ///
     /// # Errors
-    /// `report_refused` (422) when its signature or contents are wrong.
+    /// When the database fails, or the host was deleted meanwhile.
     pub fn apply(self, tx: &Tx<'_>, keys: &PortalKeys) -> Result<(), AppError> {
-        let agent = agents::get(tx, self.agent)?;
-        let opened = self.envelope.open::<Report>(&[agent.report_key], 1).map_err(|error| {
-            refused(format!("the report's envelope was not opened: {error}")).because(error)
-        })?;
+        let Self { agent, host, opened, envelope } = self;
+        let host = hosts::get(tx, host)?;
         let report = opened.get();
-        if report.portal != keys.portal()
-            || report.agent_id != agent.id
-            || report.job_id != self.job
-        {
-            return Err(refused("the report is for another portal, agent or job".into()));
-        }
-        if !chain::was_given(tx, agent.id, report.job_id, report.attempt, report.job_digest)? {
-            return keep_orphan(tx, &agent, report, opened.digest(), &self.envelope);
+        if !chain::was_given(tx, agent, report.job_id, report.attempt, report.job_digest)? {
+            return keep_orphan(tx, &host, report, opened.digest(), &envelope);
         }
         let job = match jobs::get(tx, report.job_id) {
             Ok(job) => job,
@@ -74,23 +84,24 @@ impl RecordReport {
         };
         let is_new = events::keep_report(
             tx,
-            agent.id,
+            agent,
             job.id,
             report.attempt,
             opened.digest(),
             report.outcome,
-            &self.envelope,
+            &envelope,
         )?;
         if !is_new {
             return Ok(());
         }
-        let host = hosts::get(tx, agent.host_id)?;
         let arrival = Arrival::of(tx, &job, report)?;
         match arrival {
             Arrival::InTime => {
                 take(tx, keys, &job, &host, report)?;
-                // Another job of the same tenant may start now.
-                tx.wake(agent.id);
+                // Another job of the same tenant may start now, or this one again in a while.
+                if jobs::has_queued(tx, host.id)? {
+                    tx.wake(agent);
+                }
             }
             Arrival::Late => take_late(tx, keys, &job, &host, report)?,
             Arrival::Overtaken => {
@@ -148,15 +159,14 @@ impl Arrival {
 
 fn keep_orphan(
     tx: &Tx<'_>,
-    agent: &AgentRow,
+    host: &HostRow,
     report: &Report,
     digest: Sha256Digest,
     envelope: &Envelope,
 ) -> Result<(), AppError> {
-    if !orphans::keep(tx, agent.host_id, digest, report, envelope)? {
+    if !orphans::keep(tx, host.id, digest, report, envelope)? {
         return Ok(());
     }
-    let host = hosts::get(tx, agent.host_id)?;
     tracing::warn!(job = %report.job_id, attempt = report.attempt, outcome = ?report.outcome, host = %host.name,
         "kept a report on a job that this database does not know as given: was it restored from a backup?");
     audit::append(

@@ -9,7 +9,7 @@ use freehold_protocol::{
 };
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::{Read, Tx, codec, expect_one};
+use super::{Read, Tx, codec, expect_one, seen::Seen};
 use crate::error::AppError;
 
 /// An agent: one enrollment of a host.
@@ -99,11 +99,22 @@ impl AgentRow {
 /// # Errors
 /// [`crate::error::Kind::NotFound`].
 pub fn get(read: &Read<'_>, id: AgentId) -> Result<AgentRow, AppError> {
-    read.sql()
+    let row = read
+        .sql()
         .prepare_cached("SELECT * FROM agents WHERE id = ?1")?
         .query_row([id.to_string()], AgentRow::from_row)
         .optional()?
-        .ok_or_else(|| AppError::not_found("agent", id))
+        .ok_or_else(|| AppError::not_found("agent", id))?;
+    Ok(match read.seen.of(id) {
+        Some(seen) => AgentRow {
+            last_seen_at: Some(seen.at),
+            expected_at: Some(seen.expected_at),
+            clock_skew_ms: seen.clock_skew_ms,
+            acked: seen.acked,
+            ..row
+        },
+        None => row,
+    })
 }
 
 /// Adds an agent and makes it its host's; the one before it is revoked.
@@ -162,7 +173,7 @@ pub fn revoke(tx: &Tx<'_>, host: HostId, agent: AgentId) -> Result<(), AppError>
 
 /// What a poll says about its agent.
 #[derive(Debug)]
-pub struct Seen<'a> {
+pub struct Standing<'a> {
     /// The agent.
     pub agent: AgentId,
     /// Version of the agent.
@@ -182,8 +193,8 @@ pub struct Seen<'a> {
 /// Notes a poll.
 ///
 /// # Errors
-/// When the database fails.
-pub fn note_seen(tx: &Tx<'_>, seen: &Seen<'_>) -> Result<(), AppError> {
+/// When the database fails, or the agent was revoked meanwhile.
+pub fn note_standing(tx: &Tx<'_>, seen: &Standing<'_>) -> Result<(), AppError> {
     let changed = tx
         .sql()
         .prepare_cached(
@@ -203,6 +214,24 @@ pub fn note_seen(tx: &Tx<'_>, seen: &Seen<'_>) -> Result<(), AppError> {
             seen.acked.1,
         ])?;
     expect_one(changed, "agent")
+}
+
+/// Writes what was noted in memory; of an agent that was revoked or deleted meanwhile nothing.
+pub(super) fn save_seen(tx: &Tx<'_>, agent: AgentId, seen: &Seen) -> Result<(), AppError> {
+    tx.sql()
+        .prepare_cached(
+            "UPDATE agents SET last_seen_at = ?2, expected_at = ?3, clock_skew_ms = ?4, acked_epoch = ?5, acked_seq = ?6
+              WHERE id = ?1 AND revoked_at IS NULL",
+        )?
+        .execute(params![
+            agent.to_string(),
+            seen.at.as_millis(),
+            seen.expected_at.as_millis(),
+            seen.clock_skew_ms,
+            seen.acked.0,
+            seen.acked.1,
+        ])?;
+    Ok(())
 }
 
 /// Moves the head of an agent's chain, if it still is the old one.

@@ -14,7 +14,7 @@ use std::{
 use freehold_protocol::time::Timestamp;
 use rusqlite::{Connection, OpenFlags, backup::Backup};
 
-use super::{OpenError, PORTAL, Read, Schema, audit, connect, migrate, restore};
+use super::{OpenError, PORTAL, Read, Schema, audit, connect, migrate, restore, seen::SeenBook};
 use crate::{error::AppError, instance::LockError};
 
 /// Pages that are copied in one step; between steps the portal writes on.
@@ -184,7 +184,9 @@ pub fn check(database: &Path) -> Result<Vec<String>, BackupError> {
     let mut findings = integrity(&connection)?;
     if findings.is_empty() {
         if schema.is(&PORTAL) {
-            let read = Read { connection: &connection, now: Timestamp::from_millis(0) };
+            let seen = SeenBook::default();
+            let read =
+                Read { connection: &connection, now: Timestamp::from_millis(0), seen: &seen };
             findings.extend(audit::verify(&read).map_err(BackupError::Check)?);
         }
         for (rule, query) in schema.rules {

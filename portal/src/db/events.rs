@@ -73,10 +73,13 @@ pub fn keep_report(
     outcome: Outcome,
     envelope: &Envelope,
 ) -> Result<bool, AppError> {
-    let changed = tx.sql().execute(
-        "INSERT INTO reports (job_id, attempt, digest, agent_id, outcome, envelope, received_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
-        params![
+    let changed = tx
+        .sql()
+        .prepare_cached(
+            "INSERT INTO reports (job_id, attempt, digest, agent_id, outcome, envelope, received_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
             job.to_string(),
             attempt,
             digest.to_string(),
@@ -84,8 +87,7 @@ pub fn keep_report(
             codec::to_json(&outcome)?.trim_matches('"'),
             codec::to_json(envelope)?,
             tx.now().as_millis(),
-        ],
-    )?;
+        ])?;
     Ok(changed == 1)
 }
 

@@ -254,6 +254,8 @@ pub(in crate::db) const READY: &str = "SELECT * FROM jobs AS job
 pub(in crate::db) const OUT_TO: &str =
     "SELECT * FROM jobs WHERE host_id = (SELECT host_id FROM agents WHERE id = ?1)
         AND agent_id = ?1 AND state IN ('leased', 'running') ORDER BY id";
+pub(in crate::db) const HAS_OUT_TO: &str =
+    "SELECT 1 FROM jobs WHERE host_id = ?1 AND agent_id = ?2 AND state IN ('leased', 'running')";
 pub(in crate::db) const NEXT_NOT_BEFORE: &str =
     "SELECT min(not_before) FROM jobs WHERE host_id = ?1 AND state = 'queued' AND not_before > ?2";
 
@@ -269,6 +271,41 @@ pub fn ready(read: &Read<'_>, host: HostId, limit: usize) -> Result<Vec<JobRow>,
         .query_map(params![host.to_string(), read.now().as_millis(), limit], JobRow::from_row)?
         .collect::<Result<_, _>>()?;
     Ok(rows)
+}
+
+/// Whether [`ready`] has any.
+///
+/// # Errors
+/// When the database fails.
+pub fn has_ready(read: &Read<'_>, host: HostId) -> Result<bool, AppError> {
+    let found = read.sql().prepare_cached(READY)?.exists(params![
+        host.to_string(),
+        read.now().as_millis(),
+        1
+    ])?;
+    Ok(found)
+}
+
+/// Whether [`out_to`] has any; the host is the agent's.
+///
+/// # Errors
+/// When the database fails.
+pub fn has_out_to(read: &Read<'_>, host: HostId, agent: AgentId) -> Result<bool, AppError> {
+    let found =
+        read.sql().prepare_cached(HAS_OUT_TO)?.exists([host.to_string(), agent.to_string()])?;
+    Ok(found)
+}
+
+/// Whether any job waits for a host, now or later.
+///
+/// # Errors
+/// When the database fails.
+pub fn has_queued(read: &Read<'_>, host: HostId) -> Result<bool, AppError> {
+    let found = read
+        .sql()
+        .prepare_cached("SELECT 1 FROM jobs WHERE host_id = ?1 AND state = 'queued'")?
+        .exists([host.to_string()])?;
+    Ok(found)
 }
 
 /// The jobs that an agent has in hand (leased or running).

@@ -34,6 +34,7 @@ pub mod plans;
 pub mod restore;
 pub mod retention;
 mod row;
+pub mod seen;
 pub mod tenant_keys;
 pub mod tenants;
 #[cfg(test)]
@@ -59,8 +60,12 @@ pub(crate) use open::connect;
 pub use open::{OpenError, Schema};
 use outcome::STORAGE_FAILED;
 pub use outcome::{expect_one, is_storage_failure, is_unique_violation, storage_failed};
+use seen::{Seen, SeenBook};
 
-use crate::{clock::Clock, error::AppError};
+use crate::{
+    clock::Clock,
+    error::{AppError, chain as causes},
+};
 
 /// The portal's own database. Its migrations never change once released.
 pub static PORTAL: Schema = Schema {
@@ -115,6 +120,7 @@ struct Inner {
     fatal: Arc<Fatal>,
     wake: WakeHook,
     licensing: LicensingHook,
+    seen: Arc<SeenBook>,
 }
 
 impl fmt::Debug for Db {
@@ -150,9 +156,15 @@ impl Db {
             .collect::<Result<Vec<_>, _>>()?;
         let fatal = Arc::new(Fatal::default());
         let wake = WakeHook::default();
+        let seen = Arc::new(SeenBook::default());
+        let desk = writer::Desk {
+            clock: Arc::clone(&clock),
+            fatal: Arc::clone(&fatal),
+            wake: Arc::clone(&wake),
+            seen: Arc::clone(&seen),
+        };
         let writer =
-            writer::start(connection, Arc::clone(&clock), Arc::clone(&fatal), Arc::clone(&wake))
-                .map_err(|source| OpenError::Thread { source })?;
+            writer::start(connection, desk).map_err(|source| OpenError::Thread { source })?;
         Ok(Self(Arc::new(Inner {
             path: path.to_owned(),
             writer,
@@ -162,6 +174,7 @@ impl Db {
             fatal,
             wake,
             licensing: LicensingHook::new(),
+            seen,
         })))
     }
 
@@ -194,6 +207,14 @@ impl Db {
         self.0.fatal.get().map(str::to_owned)
     }
 
+    /// Refuses what would be acknowledged without a write while nothing can be written.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Unavailable`].
+    pub fn check_writable(&self) -> Result<(), AppError> {
+        if self.0.fatal.get().is_some() { Err(storage_failed()) } else { Ok(()) }
+    }
+
     /// Runs a closure in a transaction and waits until it is on the disk.
     ///
     /// The closure shares its transaction with others (a savepoint each), so it must not wait for
@@ -205,9 +226,7 @@ impl Db {
         &self,
         write: impl FnOnce(&Tx<'_>) -> Result<T, AppError> + Send + 'static,
     ) -> Result<T, AppError> {
-        if self.0.fatal.get().is_some() {
-            return Err(storage_failed());
-        }
+        self.check_writable()?;
         let (task, answer) =
             writer::task(move |tx| write(tx).map(|value| (value, tx.licensing.get())));
         self.0.writer.send(task).map_err(|_| storage_failed())?;
@@ -228,7 +247,8 @@ impl Db {
     ) -> Result<T, AppError> {
         let lease = self.borrow_reader();
         let transaction = lease.connection().unchecked_transaction()?;
-        let result = read(&Read { connection: &transaction, now: self.0.clock.now() });
+        let now = self.0.clock.now();
+        let result = read(&Read { connection: &transaction, now, seen: &self.0.seen });
         transaction.finish()?;
         result
     }
@@ -243,9 +263,17 @@ impl Db {
         }
     }
 
-    /// Finishes the writes that wait, folds the write-ahead log into the file and ends the writer.
-    /// Later writes are refused.
+    /// Finishes the writes that wait, writes down when agents were last seen, folds the write-ahead log
+    /// into the file and ends the writer. Later writes are refused.
     pub fn close(&self) {
+        if self.0.fatal.get().is_none()
+            && let Err(error) = self.save_seen()
+        {
+            tracing::warn!(
+                error = causes(&error),
+                "when agents were last seen was not written down"
+            );
+        }
         let (done, wait) = sync_channel(1);
         if self.0.writer.send(writer::Task::Stop(done)).is_ok()
             && wait.recv_timeout(Duration::from_secs(30)).is_err()
@@ -285,6 +313,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub struct Read<'c> {
     connection: &'c Connection,
     now: Timestamp,
+    seen: &'c SeenBook,
 }
 
 impl fmt::Debug for Read<'_> {
@@ -302,6 +331,11 @@ impl Read<'_> {
     #[must_use]
     pub const fn now(&self) -> Timestamp {
         self.now
+    }
+    /// Notes that an agent was there. No statement: whoever reads the agent from now on sees it, and it is
+    /// written a moment later ([`seen`]).
+    pub fn note_seen(&self, agent: AgentId, seen: Seen) {
+        self.seen.note(agent, seen);
     }
 }
 
@@ -326,9 +360,9 @@ impl<'c> std::ops::Deref for Tx<'c> {
 }
 
 impl<'c> Tx<'c> {
-    fn new(connection: &'c Connection, now: Timestamp) -> Self {
+    fn new(connection: &'c Connection, now: Timestamp, seen: &'c SeenBook) -> Self {
         Self {
-            read: Read { connection, now },
+            read: Read { connection, now, seen },
             wakes: RefCell::new(Vec::new()),
             licensing: Cell::new(false),
         }

@@ -315,7 +315,13 @@ fn the_statements_of_a_poll_look_at_their_own_host_alone() {
     let db = open(&dir.path().join("portal.db"));
     let (own_host, own_tenant) =
         ("jobs_by_host (host_id=? AND state=?)", "(tenant_id=? AND state=?)");
-    for sql in [jobs::READY, jobs::OUT_TO, jobs::NEXT_NOT_BEFORE, jobs::moves::RENEW_SILENT] {
+    for sql in [
+        jobs::READY,
+        jobs::OUT_TO,
+        jobs::HAS_OUT_TO,
+        jobs::NEXT_NOT_BEFORE,
+        jobs::moves::RENEW_SILENT,
+    ] {
         let plan: Vec<String> = db
             .read(|read| {
                 let mut statement = read.sql().prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;

@@ -15,7 +15,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{Fatal, STORAGE_FAILED, Tx, WakeHook, storage_failed};
+use super::{Fatal, STORAGE_FAILED, Tx, WakeHook, seen::SeenBook, storage_failed};
 use crate::{clock::Clock, error::AppError};
 
 /// How many writes may wait. Beyond it the callers themselves wait, which slows the connections
@@ -66,27 +66,24 @@ pub(super) fn task<T: Send + 'static>(
     (Task::Run(Box::new(run)), receiver)
 }
 
+/// What the writer shares with the rest of the database.
+pub(super) struct Desk {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) fatal: Arc<Fatal>,
+    pub(super) wake: WakeHook,
+    pub(super) seen: Arc<SeenBook>,
+}
+
 /// Starts the writer.
-pub(super) fn start(
-    connection: Connection,
-    clock: Arc<dyn Clock>,
-    fatal: Arc<Fatal>,
-    wake: WakeHook,
-) -> std::io::Result<SyncSender<Task>> {
+pub(super) fn start(connection: Connection, desk: Desk) -> std::io::Result<SyncSender<Task>> {
     let (sender, receiver) = sync_channel(QUEUE);
     thread::Builder::new().name("db-writer".into()).spawn(move || {
-        run(&connection, &receiver, &*clock, &fatal, &wake);
+        run(&connection, &receiver, &desk);
     })?;
     Ok(sender)
 }
 
-fn run(
-    connection: &Connection,
-    tasks: &Receiver<Task>,
-    clock: &dyn Clock,
-    fatal: &Fatal,
-    wake: &WakeHook,
-) {
+fn run(connection: &Connection, tasks: &Receiver<Task>, desk: &Desk) {
     while let Ok(first) = tasks.recv() {
         let mut stop = None;
         let mut batch = Vec::new();
@@ -102,10 +99,10 @@ fn run(
             next = if batch.len() < BATCH { tasks.try_recv().ok() } else { None };
         }
         if !batch.is_empty() {
-            commit_all(connection, batch, clock, fatal, wake);
+            commit_all(connection, batch, desk);
         }
         if let Some(done) = stop {
-            if fatal.get().is_none()
+            if desk.fatal.get().is_none()
                 && let Err(error) =
                     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
             {
@@ -121,21 +118,16 @@ fn run(
 
 type Write = Box<dyn FnOnce(&Tx<'_>) -> Ran + Send>;
 
-fn commit_all(
-    connection: &Connection,
-    batch: Vec<Write>,
-    clock: &dyn Clock,
-    fatal: &Fatal,
-    wake: &WakeHook,
-) {
+fn commit_all(connection: &Connection, batch: Vec<Write>, desk: &Desk) {
+    let fatal = &desk.fatal;
     // After a storage failure nothing is acknowledged any more: what the disk holds is unknown.
     let usable = fatal.get().is_none() && check(run_cached(connection, "BEGIN IMMEDIATE"), fatal);
-    let now = clock.now();
+    let now = desk.clock.now();
     let mut answers = Vec::with_capacity(batch.len());
     let mut wakes = Vec::new();
     let mut good = usable;
     for write in batch {
-        let tx = Tx::new(connection, now);
+        let tx = Tx::new(connection, now, &desk.seen);
         if !good {
             answers.push(run_detached(write));
             continue;
@@ -169,7 +161,7 @@ fn commit_all(
     for answer in answers {
         answer(committed);
     }
-    if committed && let Some(hook) = wake.get() {
+    if committed && let Some(hook) = desk.wake.get() {
         for agent in wakes {
             hook(agent);
         }

@@ -24,6 +24,7 @@ use crate::{
         record_report::RecordReport,
     },
     context::Portal,
+    db::agents::AgentRow,
     error::AppError,
 };
 
@@ -41,22 +42,22 @@ pub fn handle(
         AgentRoute::Trust => Ok(trust(portal)),
         AgentRoute::Enroll => enroll(portal, request),
         AgentRoute::Poll => {
-            let agent = signature::verify(portal, request)?;
+            let agent = signature::verify(portal, request)?.id;
             poll::poll(portal, agent, request)
         }
         AgentRoute::Inventory => {
-            let agent = signature::verify(portal, request)?;
+            let agent = signature::verify(portal, request)?.id;
             let inventory: Inventory = input::body(request)?;
             portal.db.write(move |tx| RecordInventory { agent, inventory }.apply(tx))?;
             Ok(Response::no_content())
         }
         AgentRoute::Events(job) => {
-            let agent = signature::verify(portal, request)?;
+            let agent = signature::verify(portal, request)?.id;
             events(portal, agent, *job, request)
         }
         AgentRoute::Report(job) => {
             let agent = signature::verify(portal, request)?;
-            report(portal, agent, *job, request)
+            report(portal, &agent, *job, request)
         }
     }
 }
@@ -94,13 +95,14 @@ fn events(
 
 fn report(
     portal: &Portal,
-    agent: AgentId,
+    agent: &AgentRow,
     job: JobId,
     request: &Request,
 ) -> Result<Response, AppError> {
     let sent: ReportRequest = input::body(request)?;
     let keys = portal.keys.current();
-    let report = RecordReport { agent, job, envelope: sent.report };
+    // Its signature is checked here, not in the transaction, for which others wait.
+    let report = RecordReport::open(agent, job, sent.report, keys.portal())?;
     portal.db.write(move |tx| report.apply(tx, &keys))?;
     Ok(Response::no_content())
 }

@@ -1,6 +1,9 @@
 //! The long poll: look, and if there is nothing, wait in the waiting room until there is.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use freehold_protocol::{
     ids::AgentId,
@@ -18,7 +21,7 @@ use crate::{
     app::poll::{Pace, Poll, Timing, Turn},
     context::Portal,
     error::AppError,
-    keys::mint,
+    keys::{PortalKeys, mint},
     waiting_room::Woke,
 };
 
@@ -56,11 +59,10 @@ pub(super) fn poll(
     };
     // The place is taken before the look, so that nothing queued in between is missed.
     let ticket = portal.waiting_room.enter(agent);
-    let mut away = false;
+    let (mut away, mut called) = (false, false);
     let (turn, keys) = loop {
         let keys = portal.keys.current();
-        let (poll, with) = (look.clone(), std::sync::Arc::clone(&keys));
-        let turn = portal.db.write(move |tx| poll.apply(tx, &with))?;
+        let turn = turn(portal, &look, &keys, called)?;
         look.first = false;
         let news = !turn.is_quiet()
             || keys.trust_version() > asked.trust_version
@@ -69,7 +71,9 @@ pub(super) fn poll(
         if news || left.is_zero() {
             break (turn, keys);
         }
-        match ticket.wait(until(&turn, left), || request.peer_gone()) {
+        let woke = ticket.wait(until(&turn, left), || request.peer_gone());
+        called = woke == Woke::Called;
+        match woke {
             Woke::Called => {}
             // The time of a waiting job may have come before the end of the wait.
             Woke::TimedOut if turn.next_at.is_some() => {}
@@ -103,6 +107,24 @@ pub(super) fn poll(
     };
     let answer = turn.answer(&keys, agent, &asked, &timing)?;
     Ok(Response::json(200, &answer))
+}
+
+/// One look for work. Whoever was called for a job goes straight to the transaction that signs it;
+/// anybody else reads first, and mostly that is all.
+fn turn(
+    portal: &Portal,
+    look: &Poll,
+    keys: &Arc<PortalKeys>,
+    called: bool,
+) -> Result<Turn, AppError> {
+    if !called {
+        portal.db.check_writable()?;
+        if let Some(turn) = portal.db.read(|read| look.look(read, keys))? {
+            return Ok(turn);
+        }
+    }
+    let (look, keys) = (look.clone(), Arc::clone(keys));
+    portal.db.write(move |tx| look.apply(tx, &keys))
 }
 
 fn check(asked: &PollRequest) -> Result<(), AppError> {

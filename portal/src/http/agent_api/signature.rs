@@ -1,15 +1,14 @@
 //! Who calls: the HTTP message signature of an agent's identity key.
 
-use freehold_protocol::{
-    httpsig::{HttpSigError, MAX_SKEW_SECS, SignedParts, claim, verify as check},
-    ids::AgentId,
+use freehold_protocol::httpsig::{
+    HttpSigError, MAX_SKEW_SECS, SignedParts, claim, verify as check,
 };
 
 use super::super::server::Request;
 use crate::{
     config::Config,
     context::Portal,
-    db::agents,
+    db::agents::{self, AgentRow},
     error::{AppError, Kind},
     nonces::NonceRefused,
 };
@@ -19,7 +18,7 @@ use crate::{
 /// # Errors
 /// 401; its code is that of [`HttpSigError`], `agent_unknown`, `agent_revoked` or `nonce_repeated`.
 /// 429 when the agent sends too many requests.
-pub(super) fn verify(portal: &Portal, request: &Request) -> Result<AgentId, AppError> {
+pub(super) fn verify(portal: &Portal, request: &Request) -> Result<AgentRow, AppError> {
     let header = |name| {
         request.head.get_single(name).ok().flatten().ok_or_else(|| unsigned(HttpSigError::Missing))
     };
@@ -56,7 +55,7 @@ pub(super) fn verify(portal: &Portal, request: &Request) -> Result<AgentId, AppE
         .advice("ask an admin for a new token (`freehold host token NAME`) and enroll again"));
     }
     match portal.nonces.note(agent.id, &claim.nonce, now) {
-        Ok(()) => Ok(agent.id),
+        Ok(()) => Ok(agent),
         Err(NonceRefused::Repeated) => Err(AppError::new(
             Kind::Unauthenticated,
             "nonce_repeated",

@@ -5,6 +5,7 @@ mod edges;
 mod given_up;
 mod history;
 mod lost;
+mod seen;
 mod world;
 
 use std::{collections::BTreeMap, sync::Arc, thread, time::Duration};

@@ -111,6 +111,8 @@ fn an_envelope_that_an_agent_has_yet_to_fetch_stays_however_old() {
     );
     // Now it has them.
     agent.poll(&world);
+    assert_eq!(swept(&world, limits()).envelopes, 0, "until the database has it in writing");
+    world.portal.db.save_seen().unwrap();
     assert_eq!(swept(&world, limits()).envelopes, 2);
     assert!(!agent.poll(&world).0.conflict);
 }
