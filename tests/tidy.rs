@@ -250,7 +250,7 @@ fn every_dependency_has_its_reason() {
 
 #[test]
 fn migrations_are_numbered_without_gaps() {
-    for side in ["portal", "agent"] {
+    for side in ["portal", "ingest", "agent"] {
         let numbers: BTreeSet<usize> = files(&format!("migrations/{side}"), ".sql")
             .iter()
             .map(|path| path.file_name().unwrap().to_str().unwrap()[..4].parse().unwrap())

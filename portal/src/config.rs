@@ -69,6 +69,16 @@ pub struct Config {
     pub keep_jobs_days: u32,
     /// Most finished jobs; beyond it the oldest go.
     pub keep_jobs_max: u32,
+    /// Lines of logs, values of usage and reports of health that one tenant's apps may send a minute.
+    pub ingest_lines_per_minute: u32,
+    /// Megabytes, unpacked, that one tenant's apps may send a day.
+    pub ingest_mb_per_day: u32,
+    /// Days for which lines of tenants' logs are kept.
+    pub keep_logs_days: u32,
+    /// Megabytes of the database of logs and usage; beyond it the oldest lines go.
+    pub keep_logs_mb: u32,
+    /// Days for which usage per day is kept.
+    pub keep_usage_days: u32,
     /// Seconds that requests in hand have to finish at shutdown.
     pub shutdown_grace_secs: u64,
     /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or a filter.
@@ -109,6 +119,11 @@ impl Default for Config {
             keep_events_max: 1_000_000,
             keep_jobs_days: 90,
             keep_jobs_max: 50_000,
+            ingest_lines_per_minute: 30_000,
+            ingest_mb_per_day: 1024,
+            keep_logs_days: 30,
+            keep_logs_mb: 4096,
+            keep_usage_days: 800,
             shutdown_grace_secs: 20,
             log: "info".into(),
             log_format: LogFormat::Text,
@@ -176,6 +191,12 @@ impl Config {
     #[must_use]
     pub fn database(&self) -> PathBuf {
         self.data_dir.join("portal.db")
+    }
+
+    /// The file of the database of what tenants' apps send.
+    #[must_use]
+    pub fn ingest_database(&self) -> PathBuf {
+        self.data_dir.join("ingest.db")
     }
 
     /// The key folder.
@@ -276,6 +297,12 @@ impl Config {
             ("keep_events_max", self.keep_events_max, 10_000, 100_000_000),
             ("keep_jobs_days", self.keep_jobs_days, 1, 3650),
             ("keep_jobs_max", self.keep_jobs_max, 100, 10_000_000),
+            // The largest batch must fit.
+            ("ingest_lines_per_minute", self.ingest_lines_per_minute, 5_000, 100_000_000),
+            ("ingest_mb_per_day", self.ingest_mb_per_day, 8, 10_000_000),
+            ("keep_logs_days", self.keep_logs_days, 1, 3650),
+            ("keep_logs_mb", self.keep_logs_mb, 16, 10_000_000),
+            ("keep_usage_days", self.keep_usage_days, 60, 3650),
         ] {
             if !(least..=most).contains(&value) {
                 return Err(format!("{key}: {value} is out of range; use {least} to {most}"));

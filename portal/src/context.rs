@@ -10,6 +10,7 @@ use crate::{
     config::Config,
     db::{self, Db},
     error::AppError,
+    ingest::Ingest,
     instance::{InstanceLock, LockError},
     keys::{KeyError, KeyRing},
     licensing::Desk,
@@ -28,6 +29,8 @@ pub struct Portal {
     pub keys: KeyRing,
     /// Where tenants' apps ask about licenses.
     pub licensing: Arc<Desk>,
+    /// Where tenants' apps send logs, usage and health.
+    pub ingest: Arc<Ingest>,
     /// Where polls wait.
     pub waiting_room: Arc<WaitingRoom>,
     /// Nonces of signed requests.
@@ -69,7 +72,12 @@ impl Portal {
     ) -> Result<(Self, Option<Secret>), OpenError> {
         let lock = InstanceLock::take(&config.data_dir).map_err(OpenError::Lock)?;
         let path = config.database();
-        let db = Db::open(&path, clock).map_err(|source| OpenError::Database { path, source })?;
+        let db = Db::open(&path, Arc::clone(&clock))
+            .map_err(|source| OpenError::Database { path, source })?;
+        let path = config.ingest_database();
+        let ingest = Ingest::open(&config, clock)
+            .map(Arc::new)
+            .map_err(|source| OpenError::Database { path, source })?;
         let known = db.read(db::meta::known_keys).map_err(OpenError::Prepare)?;
         // systemd hands credentials over in a folder of their own (`LoadCredential=`).
         let credentials = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
@@ -92,6 +100,6 @@ impl Portal {
         let room = Arc::clone(&waiting_room);
         db.on_wake(move |agent| room.wake(agent));
         let nonces = NonceCache::default();
-        Ok((Self { config, db, keys, licensing, waiting_room, nonces, _lock: lock }, owner))
+        Ok((Self { config, db, keys, licensing, ingest, waiting_room, nonces, _lock: lock }, owner))
     }
 }

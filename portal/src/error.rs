@@ -125,6 +125,32 @@ impl AppError {
         Self::invalid(pointer, error.to_string())
     }
 
+    /// A body that is not JSON, or JSON of another shape, with its place and field.
+    #[must_use]
+    pub fn unreadable_json(error: &serde_json::Error) -> Self {
+        let place = format!("line {}, column {}", error.line(), error.column());
+        if error.is_data() {
+            let text = error.to_string();
+            // serde names the field between backticks; the position follows at the end.
+            let what = text.split(" at line ").next().unwrap_or_default().to_owned();
+            let named = what.starts_with("unknown field")
+                || what.starts_with("missing field")
+                || what.starts_with("duplicate field");
+            let field = what.split('`').nth(1).filter(|_| named).unwrap_or_default();
+            let pointer = if field.is_empty() {
+                String::new()
+            } else {
+                format!("/{}", field.replace('~', "~0").replace('/', "~1"))
+            };
+            return Self::new(Kind::Invalid, "invalid", "the body has the wrong shape")
+                .advice("docs/api.md shows the fields")
+                .field(pointer, format!("{what} ({place})"));
+        }
+        let message = format!("the body is not JSON: {error}");
+        Self::new(Kind::BadRequest, "malformed_json", message)
+            .advice(format!("correct it at {place}"))
+    }
+
     /// A defect: something that cannot be, is.
     #[must_use]
     pub fn bug(message: impl Into<String>) -> Self {

@@ -14,6 +14,7 @@ pub mod domain;
 pub mod error;
 pub mod exit;
 pub mod http;
+pub mod ingest;
 pub mod instance;
 pub mod keys;
 pub mod licensing;

@@ -3,7 +3,7 @@
 //! Written by hand: a few gauges and counters need no registry. Label sets are bounded; no tenant
 //! or host name is ever a label.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::atomic::Ordering};
 
 use freehold_protocol::time::Timestamp;
 
@@ -124,6 +124,7 @@ pub fn page(portal: &Portal, stats: &ServerStats) -> Result<String, AppError> {
     for (code, count) in portal.licensing.answered() {
         page.value("license_checks_total", &format!("{{code=\"{code}\"}}"), count);
     }
+    ingest(&mut page, portal);
     let (licenses, keys) = portal.licensing.snapshot().size();
     page.one("licenses", "gauge", "Licenses that validation knows.", licenses);
     page.one("tenant_keys", "gauge", "API keys of tenants that validation knows.", keys);
@@ -141,6 +142,75 @@ pub fn page(portal: &Portal, stats: &ServerStats) -> Result<String, AppError> {
         expires,
     );
     Ok(page.0)
+}
+
+/// What tenants' apps send, and how long commits of both databases take.
+fn ingest(page: &mut Page, portal: &Portal) {
+    let (stats, db) = (&portal.ingest.stats, portal.ingest.db());
+    page.family(
+        "ingest_items_total",
+        "counter",
+        "Lines, values and reports of apps that were kept.",
+    );
+    for (sort, items, _) in stats.taken() {
+        page.value("ingest_items_total", &format!("{{kind=\"{}\"}}", sort.as_str()), items);
+    }
+    page.family("ingest_bytes_total", "counter", "Bytes of kept batches, unpacked.");
+    for (sort, _, bytes) in stats.taken() {
+        page.value("ingest_bytes_total", &format!("{{kind=\"{}\"}}", sort.as_str()), bytes);
+    }
+    page.family("ingest_refused_total", "counter", "Lines and values of apps that were refused.");
+    for (reason, count) in stats.refusals() {
+        page.value("ingest_refused_total", &format!("{{reason=\"{}\"}}", reason.as_str()), count);
+    }
+    page.one(
+        "ingest_batches_repeated_total",
+        "counter",
+        "Batches that were there already.",
+        stats.repeated.load(Ordering::Relaxed),
+    );
+    page.one(
+        "ingest_over_quota_total",
+        "counter",
+        "Batches refused because of a tenant's quota.",
+        stats.over_quota.load(Ordering::Relaxed),
+    );
+    page.one(
+        "ingest_writable",
+        "gauge",
+        "1 while logs and usage can be taken.",
+        u8::from(portal.ingest.check_writable().is_ok()),
+    );
+    if let Ok(size) = db.read(db::ingest::retention::size) {
+        page.one(
+            "ingest_database_bytes",
+            "gauge",
+            "Size of the database of logs and usage.",
+            size.file,
+        );
+        page.one(
+            "ingest_database_free_bytes",
+            "gauge",
+            "Bytes of it that hold nothing.",
+            size.free,
+        );
+    }
+    page.family("database_commit_seconds", "histogram", "How long commits take.");
+    for (name, commits) in [("portal", portal.db.commits()), ("ingest", db.commits())] {
+        let (count, sum) = commits.total();
+        for (bound, count) in commits.buckets() {
+            let labels = format!("{{database=\"{name}\",le=\"{bound}\"}}");
+            page.value("database_commit_seconds_bucket", &labels, count);
+        }
+        page.value(
+            "database_commit_seconds_bucket",
+            &format!("{{database=\"{name}\",le=\"+Inf\"}}"),
+            count,
+        );
+        let labels = format!("{{database=\"{name}\"}}");
+        page.value("database_commit_seconds_sum", &labels, sum);
+        page.value("database_commit_seconds_count", &labels, count);
+    }
 }
 
 /// Whether the portal can do its work: its database answers and can be written.

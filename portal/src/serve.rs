@@ -38,6 +38,10 @@ const REAP_EVERY: Duration = Duration::from_secs(1);
 const SAVE_SEEN_EVERY: Duration = Duration::from_secs(2);
 /// How often old history is taken away.
 const SWEEP_EVERY: Duration = Duration::from_secs(300);
+/// How often old logs of tenants' apps are taken away: a flood fills a disk in minutes.
+const SWEEP_LOGS_EVERY: Duration = Duration::from_secs(20);
+/// How often the disk is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often the housekeeping thread looks whether it should end.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -134,6 +138,7 @@ pub fn run(
             let taken_back = portal.db.write(app::tokens::take_back_first_owner);
             ending.store(true, Ordering::SeqCst);
             portal.db.close();
+            portal.ingest.close();
             taken_back.map_err(|error| ServeError::Open(OpenError::Prepare(error)))?;
             return Err(ServeError::Unseen(source));
         }
@@ -155,6 +160,7 @@ pub fn run(
     }
     // Writes that wait are finished here: what was acknowledged is on the disk.
     portal.db.close();
+    portal.ingest.close();
     tracing::info!(cut = ended.cut, left = ended.left, "the portal has ended");
     portal.db.fatal().map_or(Ok(()), |reason| Err(ServeError::Storage(reason)))
 }
@@ -200,7 +206,20 @@ fn start_sweeping(
     thread::Builder::new().name("sweeping".into()).spawn(move || {
         let stop = || ending.load(Ordering::SeqCst) || portal.db.fatal().is_some();
         let mut next = Instant::now();
+        let (mut looked, mut swept) = (Instant::now(), Instant::now());
         while !ending.load(Ordering::SeqCst) {
+            if looked.elapsed() >= LOOK_EVERY {
+                looked = Instant::now();
+                portal.ingest.look_after();
+            }
+            if swept.elapsed() >= SWEEP_LOGS_EVERY && portal.ingest.check_writable().is_ok() {
+                let (db, keep) = (portal.ingest.db(), portal.ingest.keep);
+                let stop = || ending.load(Ordering::SeqCst) || db.fatal().is_some();
+                if let Err(error) = app::ingest_retention::sweep(&db, &keep, &stop) {
+                    tracing::error!(error = error::chain(&error), "old logs were not taken away");
+                }
+                swept = Instant::now();
+            }
             if Instant::now() >= next {
                 next = Instant::now() + SWEEP_EVERY;
                 if let Err(error) = app::retention::sweep(&portal.db, &limits, &stop) {

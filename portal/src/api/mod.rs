@@ -12,6 +12,7 @@ pub mod audit;
 pub mod blueprints;
 pub mod customers;
 pub mod hosts;
+pub mod ingest;
 pub mod jobs;
 pub mod keys;
 pub mod licenses;

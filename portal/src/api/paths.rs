@@ -126,6 +126,18 @@ pub fn tenant_credentials(slug: impl Display) -> String {
     format!("{TENANTS}/{slug}/credentials")
 }
 
+/// `GET`: [`super::ingest::LogPage`].
+#[must_use]
+pub fn tenant_logs(slug: impl Display) -> String {
+    format!("{TENANTS}/{slug}/logs")
+}
+
+/// `GET` a page of [`super::ingest::UsageDay`], or CSV with `format=csv`.
+#[must_use]
+pub fn tenant_usage(slug: impl Display) -> String {
+    format!("{TENANTS}/{slug}/usage")
+}
+
 /// `GET`: [`super::jobs::JobView`]; `DELETE` a job at rest.
 #[must_use]
 pub fn job(id: impl Display) -> String {

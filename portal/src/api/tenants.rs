@@ -165,6 +165,9 @@ pub struct TenantView {
     /// The last health that was reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<TenantHealth>,
+    /// What the app last said about itself; shown for a single tenant only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_health: Option<super::ingest::AppHealth>,
     /// Since when nothing is known of what its host holds of it, because the host was revoked: `status`
     /// and `health` are older. Ends with whatever an agent says of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

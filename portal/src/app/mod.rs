@@ -7,6 +7,8 @@ mod dispatch;
 pub mod enroll;
 pub mod entitlement_input;
 pub mod hosts_admin;
+pub mod ingest;
+pub mod ingest_retention;
 pub mod jobs_admin;
 pub mod keyed_hash;
 pub mod license_status;

@@ -19,6 +19,7 @@ mod key;
 mod license;
 mod login;
 mod logout;
+mod logs;
 mod man;
 mod output;
 mod parse;
@@ -27,6 +28,7 @@ mod remote;
 mod serve;
 mod tenant;
 mod token;
+mod usage;
 mod version;
 mod watch;
 mod whoami;
@@ -83,6 +85,8 @@ enum Command {
     Customer(customer::Command),
     #[command(subcommand)]
     License(license::Command),
+    Logs(logs::Args),
+    Usage(usage::Args),
     #[command(subcommand)]
     Token(token::Command),
     #[command(subcommand)]
@@ -121,6 +125,8 @@ fn run(command: &Command, ctx: &mut Ctx) -> Result<Exit, CliError> {
         Command::Plan(command) => plan::run(command, ctx),
         Command::Customer(command) => customer::run(command, ctx),
         Command::License(command) => license::run(command, ctx),
+        Command::Logs(args) => logs::run(args, ctx),
+        Command::Usage(args) => usage::run(args, ctx),
         Command::Token(command) => token::run(command, ctx),
         Command::Key(command) => key::run(command, ctx),
         Command::Audit(command) => audit::run(command, ctx),

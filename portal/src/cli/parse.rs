@@ -95,6 +95,50 @@ pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
     })
 }
 
+/// A point in time, or how long ago it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// At this time.
+    At(Timestamp),
+    /// So many milliseconds ago.
+    Ago(i64),
+}
+
+impl When {
+    /// The point in time.
+    pub(crate) const fn at(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(at) => at,
+            Self::Ago(millis) => now.plus_millis(-millis),
+        }
+    }
+}
+
+/// Reads a length of time back, a day, of which the start is meant (UTC), or a time in RFC 3339.
+///
+/// # Errors
+/// A sentence for clap.
+pub(crate) fn since(text: &str) -> Result<When, String> {
+    let parse = |text: &str| text.parse::<jiff::Timestamp>().ok().map(|at| at.as_millisecond());
+    let ago = || {
+        let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+        let number: i64 = number.parse().ok().filter(|number| (0..=100_000).contains(number))?;
+        let unit = match unit {
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => DAY_MILLIS,
+            _ => return None,
+        };
+        Some(When::Ago(number * unit))
+    };
+    let at = parse(text).or_else(|| parse(&format!("{text}T00:00:00Z")));
+    at.map(|at| When::At(Timestamp::from_millis(at))).or_else(ago).ok_or_else(|| {
+        "write a length of time such as 2h or 7d, a day such as 2026-11-28, or a time such as 2026-11-28T12:00:00Z"
+            .to_owned()
+    })
+}
+
 /// Changes of a map: pairs that are set and keys that are taken away.
 ///
 /// # Errors
@@ -178,5 +222,17 @@ mod tests {
         assert!(map(&[set[0].clone(), set[0].clone()], "label").is_err());
         assert_eq!(changes(&set, &["c".into()], "label").unwrap()["c"], None);
         assert!(changes(&set, &["a".into()], "label").is_err());
+    }
+
+    #[test]
+    fn since_when() {
+        let now = Timestamp::from_millis(1_790_000_000_000);
+        let at = |text: &str| since(text).map(|when| when.at(now).as_millis());
+        assert_eq!(at("2h"), Ok(1_790_000_000_000 - 7_200_000));
+        assert_eq!(at("2026-11-28"), Ok(1_795_824_000_000));
+        assert_eq!(at("2026-11-28T00:00:01Z"), Ok(1_795_824_001_000));
+        for bad in ["", "h", "-1h", "2w", "yesterday", "1ü", "999999999d"] {
+            assert!(at(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -1,7 +1,10 @@
 //! What all tables of licensing share: the counter that says that something which license
 //! validation depends on has changed, and everything that it depends on.
 
-use freehold_protocol::{ids::BlueprintName, time::Timestamp};
+use freehold_protocol::{
+    ids::{BlueprintName, TenantId, TenantSlug},
+    time::Timestamp,
+};
 use rusqlite::OptionalExtension;
 
 use super::{
@@ -106,8 +109,14 @@ pub struct KeyFacts {
     pub id: TenantKeyId,
     /// Its keyed hash.
     pub hash: String,
+    /// Its tenant.
+    pub tenant: TenantId,
+    /// That tenant's slug.
+    pub slug: TenantSlug,
     /// The customer that its tenant's license belongs to.
     pub customer: Option<CustomerId>,
+    /// What that customer's apps send as their organization.
+    pub organization: Option<String>,
     /// Until when it is good, once it was replaced.
     pub valid_until: Option<Timestamp>,
     /// When it was last used.
@@ -122,8 +131,10 @@ pub struct KeyFacts {
 /// When the database fails.
 pub fn keys(read: &Read<'_>) -> Result<Vec<KeyFacts>, AppError> {
     let mut statement = read.sql().prepare_cached(
-        "SELECT k.id, k.hash, l.customer_id, k.valid_until, k.last_used_at, k.revoked_at IS NOT NULL
+        "SELECT k.id, k.hash, l.customer_id, k.valid_until, k.last_used_at, k.revoked_at IS NOT NULL, t.id, t.slug,
+            c.organization_id
          FROM tenant_keys k JOIN tenants t ON t.id = k.tenant_id LEFT JOIN licenses l ON l.id = t.license_id
+            LEFT JOIN customers c ON c.id = l.customer_id
          WHERE t.status <> 'removed'",
     )?;
     let time = |at: Option<i64>| at.map(Timestamp::from_millis);
@@ -135,6 +146,9 @@ pub fn keys(read: &Read<'_>) -> Result<Vec<KeyFacts>, AppError> {
             valid_until: time(row.get(3)?),
             last_used_at: time(row.get(4)?),
             revoked: row.get(5)?,
+            tenant: column(row, 6)?,
+            slug: column(row, 7)?,
+            organization: row.get(8)?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

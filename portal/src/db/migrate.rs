@@ -25,7 +25,7 @@ pub(super) fn kind(connection: &Connection) -> Result<&'static Schema, OpenError
     let id: i32 = connection
         .pragma_query_value(None, "application_id", |row| row.get(0))
         .map_err(|source| OpenError::Sql { what: "reading the application id", source })?;
-    let known = [&super::PORTAL];
+    let known = [&super::PORTAL, &super::ingest::INGEST];
     Ok(known.into_iter().find(|schema| schema.application_id == id).unwrap_or(&super::PORTAL))
 }
 
@@ -33,14 +33,6 @@ pub(super) fn kind(connection: &Connection) -> Result<&'static Schema, OpenError
 pub(super) fn check_known(schema: &Schema, connection: &Connection) -> Result<u32, OpenError> {
     let sql = |what| move |source| OpenError::Sql { what, source };
     let found = version(connection)?;
-    if found > schema.version() {
-        return Err(OpenError::Newer {
-            found,
-            known: schema.version(),
-            program: env!("CARGO_PKG_VERSION"),
-            remedy: schema.remedy,
-        });
-    }
     if found == 0 {
         let tables: Option<String> = connection
             .query_row("SELECT name FROM sqlite_schema LIMIT 1", [], |row| row.get(0))
@@ -49,13 +41,21 @@ pub(super) fn check_known(schema: &Schema, connection: &Connection) -> Result<u3
         if tables.is_some() {
             return Err(OpenError::Foreign { owner: schema.owner });
         }
-    } else {
-        let id: i32 = connection
-            .pragma_query_value(None, "application_id", |row| row.get(0))
-            .map_err(sql("reading the application id"))?;
-        if id != schema.application_id {
-            return Err(OpenError::Foreign { owner: schema.owner });
-        }
+        return Ok(0);
+    }
+    let id: i32 = connection
+        .pragma_query_value(None, "application_id", |row| row.get(0))
+        .map_err(sql("reading the application id"))?;
+    if id != schema.application_id {
+        return Err(OpenError::Foreign { owner: schema.owner });
+    }
+    if found > schema.version() {
+        return Err(OpenError::Newer {
+            found,
+            known: schema.version(),
+            program: env!("CARGO_PKG_VERSION"),
+            remedy: schema.remedy,
+        });
     }
     Ok(found)
 }

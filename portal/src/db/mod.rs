@@ -14,12 +14,14 @@ pub mod backup;
 pub mod blueprints;
 pub mod chain;
 pub(crate) mod codec;
+mod commits;
 pub mod customers;
 pub mod deployments;
 pub mod enrollments;
 pub mod events;
 pub mod hosts;
 pub mod idempotency;
+pub mod ingest;
 pub mod inventory;
 pub mod job_views;
 pub mod jobs;
@@ -56,6 +58,7 @@ use std::{
 use freehold_protocol::{ids::AgentId, time::Timestamp};
 use rusqlite::{Connection, OpenFlags};
 
+pub use commits::Commits;
 pub(crate) use open::connect;
 pub use open::{OpenError, Schema};
 use outcome::STORAGE_FAILED;
@@ -81,6 +84,8 @@ pub static PORTAL: Schema = Schema {
         ("report asked for", include_str!("../../../migrations/portal/0004_report_asked.sql")),
     ],
     setup: "",
+    tuning: "PRAGMA wal_autocheckpoint = 1000;",
+    nice: 0,
     remedy: "install the newer freehold again, or restore a backup from before the upgrade with \
              `freehold db restore FILE`",
     rules: backup::PORTAL_RULES,
@@ -118,6 +123,7 @@ struct Inner {
     returned: Condvar,
     clock: Arc<dyn Clock>,
     fatal: Arc<Fatal>,
+    commits: Arc<Commits>,
     wake: WakeHook,
     licensing: LicensingHook,
     seen: Arc<SeenBook>,
@@ -156,15 +162,16 @@ impl Db {
             .collect::<Result<Vec<_>, _>>()?;
         let fatal = Arc::new(Fatal::default());
         let wake = WakeHook::default();
-        let seen = Arc::new(SeenBook::default());
+        let (seen, commits) = (Arc::new(SeenBook::default()), Arc::new(Commits::default()));
         let desk = writer::Desk {
             clock: Arc::clone(&clock),
             fatal: Arc::clone(&fatal),
+            commits: Arc::clone(&commits),
             wake: Arc::clone(&wake),
             seen: Arc::clone(&seen),
         };
-        let writer =
-            writer::start(connection, desk).map_err(|source| OpenError::Thread { source })?;
+        let writer = writer::start(connection, desk, schema.nice)
+            .map_err(|source| OpenError::Thread { source })?;
         Ok(Self(Arc::new(Inner {
             path: path.to_owned(),
             writer,
@@ -172,6 +179,7 @@ impl Db {
             returned: Condvar::new(),
             clock,
             fatal,
+            commits,
             wake,
             licensing: LicensingHook::new(),
             seen,
@@ -199,6 +207,12 @@ impl Db {
     /// when a transaction has changed what license validation depends on. Only the first call counts.
     pub fn on_licensing(&self, hook: impl Fn(&Self) + Send + Sync + 'static) {
         drop(self.0.licensing.set(Box::new(hook)));
+    }
+
+    /// How long commits took.
+    #[must_use]
+    pub fn commits(&self) -> &Commits {
+        &self.0.commits
     }
 
     /// Why nothing can be written any more, if so.

@@ -20,6 +20,10 @@ pub struct Schema {
     pub migrations: &'static [(&'static str, &'static str)],
     /// What must be said before the first page of a new file is written.
     pub setup: &'static str,
+    /// Settings of the connection that writes, beside those that all have.
+    pub tuning: &'static str,
+    /// How much the thread that writes steps back for others (`nice`).
+    pub nice: i32,
     /// What to do about a file that a newer version has written.
     pub remedy: &'static str,
     /// Rules over several rows or tables, each with a query that counts what breaks it.
@@ -139,22 +143,20 @@ pub(super) fn connect_writer(
         .open(path)
         .map_err(|source| OpenError::Create { source })?;
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    // Version first: nothing is changed in a newer or foreign file, not even its journal mode.
-    let found = migrate::version(&connection)?;
-    if found == 0 && !schema.setup.is_empty() {
+    // Looked at first: nothing is changed in a newer or foreign file, not even its journal mode.
+    if migrate::check_known(schema, &connection)? == 0 {
         connection.execute_batch(schema.setup).map_err(sql("preparing the new file"))?;
     }
-    if found <= schema.version() {
-        let mode: String = connection
-            .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
-            .map_err(sql("switching to the write-ahead log"))?;
-        if mode != "wal" {
-            tracing::warn!(mode, "the file system does not allow a write-ahead log");
-        }
+    let mode: String = connection
+        .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
+        .map_err(sql("switching to the write-ahead log"))?;
+    if mode != "wal" {
+        tracing::warn!(mode, "the file system does not allow a write-ahead log");
     }
     // FULL: with NORMAL, acknowledged commits were lost in power-loss tests.
     connection
-        .execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000;")
+        .execute_batch("PRAGMA synchronous = FULL;")
+        .and_then(|()| connection.execute_batch(schema.tuning))
         .map_err(sql("setting up the connection"))?;
     migrate::migrate(schema, &mut connection)?;
     Ok(connection)

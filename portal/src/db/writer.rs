@@ -11,11 +11,12 @@ use std::{
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
+    time::Instant,
 };
 
 use rusqlite::Connection;
 
-use super::{Fatal, STORAGE_FAILED, Tx, WakeHook, seen::SeenBook, storage_failed};
+use super::{Commits, Fatal, STORAGE_FAILED, Tx, WakeHook, seen::SeenBook, storage_failed};
 use crate::{clock::Clock, error::AppError};
 
 /// How many writes may wait. Beyond it the callers themselves wait, which slows the connections
@@ -70,14 +71,24 @@ pub(super) fn task<T: Send + 'static>(
 pub(super) struct Desk {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) fatal: Arc<Fatal>,
+    pub(super) commits: Arc<Commits>,
     pub(super) wake: WakeHook,
     pub(super) seen: Arc<SeenBook>,
 }
 
-/// Starts the writer.
-pub(super) fn start(connection: Connection, desk: Desk) -> std::io::Result<SyncSender<Task>> {
+/// Starts the writer; `nice` is how much its thread steps back for others.
+pub(super) fn start(
+    connection: Connection,
+    desk: Desk,
+    nice: i32,
+) -> std::io::Result<SyncSender<Task>> {
     let (sender, receiver) = sync_channel(QUEUE);
     thread::Builder::new().name("db-writer".into()).spawn(move || {
+        if nice > 0
+            && let Err(error) = rustix::process::nice(nice)
+        {
+            tracing::debug!(%error, "a database thread could not step back for others");
+        }
         run(&connection, &receiver, &desk);
     })?;
     Ok(sender)
@@ -151,7 +162,11 @@ fn commit_all(connection: &Connection, batch: Vec<Write>, desk: &Desk) {
         }
         answers.push(ran.answer);
     }
+    let began = Instant::now();
     let committed = good && check(run_cached(connection, "COMMIT"), fatal);
+    if committed {
+        desk.commits.note(began.elapsed());
+    }
     if !committed
         && !connection.is_autocommit()
         && let Err(error) = connection.execute_batch("ROLLBACK")

@@ -97,6 +97,7 @@ impl PortalHandler {
         let url = portal.config.public_url();
         let context = Context {
             db: &portal.db,
+            ingest: &portal.ingest,
             ring: &portal.keys,
             keys,
             url: &url,
@@ -113,7 +114,7 @@ impl Handler for PortalHandler {
         match route::parse(head.method(), head.path()) {
             Ok(Route::Agent(_)) => MAX_AGENT_BODY_BYTES,
             Ok(Route::Admin(_)) => MAX_ADMIN_BODY_BYTES,
-            Ok(Route::Tenant(_)) => tenant_api::MAX_TENANT_BODY_BYTES,
+            Ok(Route::Tenant(route)) => route.body_limit(),
             Ok(Route::Healthz | Route::Readyz | Route::Metrics) | Err(_) => MAX_STRAY_BODY_BYTES,
         }
     }

@@ -38,7 +38,7 @@ pub fn in_place<'r, T: Deserialize<'r>>(request: &'r Request) -> Result<T, AppEr
         )
         .advice("send JSON with the header Content-Type: application/json"));
     }
-    serde_json::from_slice(&request.body).map_err(|error| not_read(&error))
+    serde_json::from_slice(&request.body).map_err(|error| AppError::unreadable_json(&error))
 }
 
 /// Reads a JSON body that may be left out.
@@ -58,29 +58,6 @@ pub fn no_body(request: &Request) -> Result<(), AppError> {
     #[serde(deny_unknown_fields)]
     struct Nothing {}
     body_or_default::<Nothing>(request).map(|_| ())
-}
-
-fn not_read(error: &serde_json::Error) -> AppError {
-    let place = format!("line {}, column {}", error.line(), error.column());
-    if error.is_data() {
-        let text = error.to_string();
-        // serde names the field between backticks; the position follows at the end.
-        let what = text.split(" at line ").next().unwrap_or_default().to_owned();
-        let named = what.starts_with("unknown field")
-            || what.starts_with("missing field")
-            || what.starts_with("duplicate field");
-        let field = what.split('`').nth(1).filter(|_| named).unwrap_or_default();
-        let pointer = if field.is_empty() {
-            String::new()
-        } else {
-            format!("/{}", field.replace('~', "~0").replace('/', "~1"))
-        };
-        return AppError::new(Kind::Invalid, "invalid", "the body has the wrong shape")
-            .advice("docs/api.md shows the fields")
-            .field(pointer, format!("{what} ({place})"));
-    }
-    AppError::new(Kind::BadRequest, "malformed_json", format!("the body is not JSON: {error}"))
-        .advice(format!("correct it at {place}"))
 }
 
 /// The parameters of a request's query: each known, each given once.
@@ -163,12 +140,20 @@ impl Query {
     /// # Errors
     /// 400 for what is not a cursor of this list.
     pub fn after(&self, list: &str) -> Result<String, AppError> {
-        let Some(cursor) = self.get("cursor") else { return Ok(String::new()) };
+        self.named("cursor", list).map(Option::unwrap_or_default)
+    }
+
+    /// The key that a parameter holds as a cursor of a list.
+    ///
+    /// # Errors
+    /// 400 for what is not a cursor of this list.
+    pub fn named(&self, name: &str, list: &str) -> Result<Option<String>, AppError> {
+        let Some(cursor) = self.get(name) else { return Ok(None) };
         let text = URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|b| String::from_utf8(b).ok());
         text.as_deref()
             .and_then(|text| text.strip_prefix(list))
             .and_then(|text| text.strip_prefix(':'))
-            .map(str::to_owned)
+            .map(|key| Some(key.to_owned()))
             .ok_or_else(|| {
                 refused("the cursor is not one of this list")
                     .advice("use the `next` of the page before, or leave it out for the first page")

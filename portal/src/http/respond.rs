@@ -11,6 +11,9 @@ use super::{
 };
 use crate::error::{AppError, Kind, chain};
 
+/// The media type of nearly all bodies.
+pub(super) const JSON: &str = "application/json";
+
 /// A success of the admin API: a whole answer as plain values, so that it can be kept for an
 /// `Idempotency-Key`.
 #[derive(Debug, Clone)]
@@ -25,6 +28,8 @@ pub struct Answer {
     pub location: Option<String>,
     /// Whether the body holds a secret and must not be kept.
     pub secret: bool,
+    /// What the body is.
+    pub media: &'static str,
 }
 
 impl Answer {
@@ -34,7 +39,17 @@ impl Answer {
     /// When the value does not serialize, which is a defect.
     pub fn json(status: u16, value: &impl Serialize) -> Result<Self, AppError> {
         let body = serde_json::to_string(value)?;
-        Ok(Self { status, body: Some(body), generation: None, location: None, secret: false })
+        Ok(Self::new(status, Some(body)))
+    }
+
+    const fn new(status: u16, body: Option<String>) -> Self {
+        Self { status, body, generation: None, location: None, secret: false, media: JSON }
+    }
+
+    /// 200 with a table.
+    #[must_use]
+    pub fn csv(text: String) -> Self {
+        Self { media: "text/csv; charset=utf-8", ..Self::new(200, Some(text)) }
     }
 
     /// 200 with a JSON body.
@@ -48,7 +63,7 @@ impl Answer {
     /// 204.
     #[must_use]
     pub const fn no_content() -> Self {
-        Self { status: 204, body: None, generation: None, location: None, secret: false }
+        Self::new(204, None)
     }
 
     /// The same answer with an `ETag`.
@@ -77,9 +92,8 @@ impl Answer {
     pub fn into_response(self) -> Response {
         let mut response = Response::new(self.status);
         if let Some(body) = self.body {
-            response = response
-                .with_header("content-type", "application/json")
-                .with_body(body.into_bytes());
+            response =
+                response.with_header("content-type", self.media).with_body(body.into_bytes());
         }
         if let Some(generation) = self.generation {
             response = response.with_header("etag", format!("\"{generation}\""));

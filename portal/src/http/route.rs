@@ -82,6 +82,8 @@ pub enum AdminRoute {
     RemoveTenant(TenantSlug),
     CheckTenant(TenantSlug),
     RevealCredentials(TenantSlug),
+    TenantLogs(TenantSlug),
+    TenantUsage(TenantSlug),
     ListJobs,
     GetJob(JobId),
     DeleteJob(JobId),
@@ -127,6 +129,8 @@ impl AdminRoute {
             | Self::GetRelease(..)
             | Self::ListTenants
             | Self::GetTenant(_)
+            | Self::TenantLogs(_)
+            | Self::TenantUsage(_)
             | Self::ListJobs
             | Self::GetJob(_)
             | Self::JobEvents(_)
@@ -197,6 +201,13 @@ fn at(segments: &[&str]) -> Result<Vec<(Method, Route)>, RouteError> {
         ["api", "licenses", "validate"] | ["api", "v1", "licenses", "validate"] => {
             Ok(vec![(Method::Post, Route::Tenant(TenantRoute::Validate))])
         }
+        ["api", "tenant-logs"] | ["api", "v1", "tenant-logs"] => {
+            Ok(vec![(Method::Post, Route::Tenant(TenantRoute::Logs))])
+        }
+        ["api", "v1", "usage"] => Ok(vec![(Method::Post, Route::Tenant(TenantRoute::Usage))]),
+        ["api", "v1", "tenant-health"] => {
+            Ok(vec![(Method::Post, Route::Tenant(TenantRoute::Health))])
+        }
         [".well-known", "jwks.json"] => Ok(vec![(Method::Get, Route::Tenant(TenantRoute::KeySet))]),
         ["api", "v1", "agent", rest @ ..] => {
             agent(rest).map(|route| vec![(Method::Post, Route::Agent(route))])
@@ -258,6 +269,8 @@ fn admin(segments: &[&str]) -> Result<Vec<(Method, AdminRoute)>, RouteError> {
         ["tenants", slug, "remove"] => vec![(Post, R::RemoveTenant(part(slug)?))],
         ["tenants", slug, "check"] => vec![(Post, R::CheckTenant(part(slug)?))],
         ["tenants", slug, "credentials"] => vec![(Post, R::RevealCredentials(part(slug)?))],
+        ["tenants", slug, "logs"] => vec![(Get, R::TenantLogs(part(slug)?))],
+        ["tenants", slug, "usage"] => vec![(Get, R::TenantUsage(part(slug)?))],
         ["jobs"] => vec![(Get, R::ListJobs)],
         ["jobs", id] => {
             let id: JobId = part(id)?;

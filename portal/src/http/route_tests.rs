@@ -80,6 +80,8 @@ fn table() -> Vec<(Method, String, Permission)> {
         (Post, paths::license_do(JOB, "renew"), Operate),
         (Post, paths::license_do(JOB, "revoke"), Own),
         (Post, paths::license_do(JOB, "reveal"), Own),
+        (Get, paths::tenant_logs("acme"), Read),
+        (Get, paths::tenant_usage("acme"), Read),
         (Get, paths::tenant_keys("acme"), Read),
         (Post, paths::tenant_keys("acme"), Operate),
         (Delete, paths::tenant_key("acme", JOB), Operate),
@@ -130,6 +132,14 @@ fn routes_of_agents_and_apps() {
     }
     for path in ["/api/licenses/validate", "/api/v1/licenses/validate"] {
         assert_eq!(parse(Method::Post, path), Ok(Route::Tenant(TenantRoute::Validate)), "{path}");
+    }
+    for (path, route) in [
+        ("/api/tenant-logs", TenantRoute::Logs),
+        ("/api/v1/tenant-logs", TenantRoute::Logs),
+        ("/api/v1/usage", TenantRoute::Usage),
+        ("/api/v1/tenant-health", TenantRoute::Health),
+    ] {
+        assert_eq!(parse(Method::Post, path), Ok(Route::Tenant(route)), "{path}");
     }
     let keys = parse(Method::Get, "/.well-known/jwks.json");
     assert_eq!(keys, Ok(Route::Tenant(TenantRoute::KeySet)));

@@ -14,7 +14,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
 };
 
@@ -46,6 +46,15 @@ const MAX_NOTES: usize = 4096;
 enum Used {
     Key(TenantKeyId, Timestamp),
     License(LicenseId, Timestamp),
+}
+
+/// Whether a use is to be noted, once an hour.
+fn due(last: &AtomicI64, now: Timestamp) -> bool {
+    let seen = last.load(Ordering::Relaxed);
+    now.as_millis() - seen > NOTE_MILLIS
+        && last
+            .compare_exchange(seen, now.as_millis(), Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
 }
 
 /// Where tenant apps ask about licenses.
@@ -151,26 +160,25 @@ impl Desk {
         now: Timestamp,
     ) {
         self.answered[code as usize].fetch_add(1, Ordering::Relaxed);
-        let due = |last: &std::sync::atomic::AtomicI64| {
-            let seen = last.load(Ordering::Relaxed);
-            now.as_millis() - seen > NOTE_MILLIS
-                && last
-                    .compare_exchange(seen, now.as_millis(), Ordering::Relaxed, Ordering::Relaxed)
-                    .is_ok()
-        };
-        let mut notes = Vec::new();
-        if due(&key.used) {
-            notes.push(Used::Key(key.id, now));
-        }
+        self.note_key(key, now);
         if let Some(license) = license.filter(|_| code.is_ones_own())
-            && due(&license.validated)
+            && due(&license.validated, now)
         {
-            notes.push(Used::License(license.id, now));
+            self.note_use(Used::License(license.id, now));
         }
-        if !notes.is_empty() {
-            let mut used = lock(&self.used);
-            let room = MAX_NOTES.saturating_sub(used.len());
-            used.extend(notes.into_iter().take(room));
+    }
+
+    /// Notes that a key was used.
+    pub fn note_key(&self, key: &KeyEntry, now: Timestamp) {
+        if due(&key.used, now) {
+            self.note_use(Used::Key(key.id, now));
+        }
+    }
+
+    fn note_use(&self, note: Used) {
+        let mut used = lock(&self.used);
+        if used.len() < MAX_NOTES {
+            used.push(note);
         }
     }
 

@@ -6,7 +6,10 @@ use std::{
     sync::{Mutex, atomic::AtomicI64},
 };
 
-use freehold_protocol::{ids::BlueprintName, time::Timestamp};
+use freehold_protocol::{
+    ids::{BlueprintName, TenantId, TenantSlug},
+    time::Timestamp,
+};
 use subtle::ConstantTimeEq;
 
 use super::lease::Cached;
@@ -73,6 +76,12 @@ pub struct KeyEntry {
     pub id: TenantKeyId,
     /// The customer that its tenant's license belongs to; none without a license.
     pub customer: Option<CustomerId>,
+    /// Its tenant.
+    pub tenant: TenantId,
+    /// That tenant's slug.
+    pub slug: TenantSlug,
+    /// What that customer's apps send as their organization.
+    pub organization: Option<String>,
     valid_until: Option<Timestamp>,
     revoked: bool,
     /// When it was last noted as used, in milliseconds.
@@ -154,6 +163,9 @@ impl Snapshot {
                 hash,
                 id: row.id,
                 customer: row.customer,
+                tenant: row.tenant,
+                slug: row.slug,
+                organization: row.organization,
                 valid_until: row.valid_until,
                 revoked: row.revoked,
                 used: time(row.last_used_at),

@@ -160,6 +160,10 @@ impl Call<'_> {
         self.body = Some(body.as_bytes().to_vec());
         self
     }
+    pub fn bytes(mut self, body: Vec<u8>) -> Self {
+        self.body = Some(body);
+        self
+    }
     pub fn send(self) -> Answer {
         let agent: ureq::Agent =
             ureq::Agent::config_builder().http_status_as_error(false).build().into();

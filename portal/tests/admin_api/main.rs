@@ -7,6 +7,8 @@ mod harness;
 mod access;
 mod blueprints;
 mod hosts;
+mod ingest;
+mod ingest_hostile;
 mod input;
 mod jobs;
 mod lease_client;

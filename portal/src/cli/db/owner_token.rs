@@ -57,6 +57,7 @@ pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, CliError> {
         None => portal.db.write(move |tx| recover_owner(tx, keys.master(), name, days)),
     };
     portal.db.close();
+    portal.ingest.close();
     let secret = made.map_err(|error| {
         let shown = failed(&error);
         let fields = error.fields.iter().map(|field| format!("--name: {}", field.detail));

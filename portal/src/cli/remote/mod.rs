@@ -6,7 +6,7 @@ mod session;
 mod tls;
 
 pub(crate) use call::CallError;
-pub(crate) use client::Client;
+pub(crate) use client::{Client, Query};
 pub(crate) use freehold_protocol::address::PortalAddress as Address;
 pub(crate) use session::{
     ConnectArgs, Session, StoreError, parse_url, path as session_path, resolve,

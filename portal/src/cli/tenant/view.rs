@@ -127,5 +127,30 @@ pub(crate) fn details(tenant: &TenantView, now: Timestamp) -> String {
             )
             .add_some("cert expires", found.certificate_expires.map(at));
     }
+    if let Some(said) = &tenant.app_health {
+        fields = fields
+            .add(
+                "app says",
+                format!("{} since {}, last {}", said.status, at(said.since), at(said.received_at)),
+            )
+            .add_some("app version", said.version.as_ref())
+            .add_some("app message", said.message.as_ref())
+            .add_all("app checks", checks(&said.checks));
+    }
     fields.render()
+}
+
+/// Single checks of an app, as a line each.
+fn checks(checks: &serde_json::Value) -> Vec<String> {
+    let of = |check: &serde_json::Value, field: &str| {
+        check.get(field).and_then(|value| value.as_str()).unwrap_or_default().to_owned()
+    };
+    let Some(checks) = checks.as_object() else { return Vec::new() };
+    checks
+        .iter()
+        .map(|(name, check)| match of(check, "message") {
+            message if message.is_empty() => format!("{name}: {}", of(check, "status")),
+            message => format!("{name}: {}, {message}", of(check, "status")),
+        })
+        .collect()
 }

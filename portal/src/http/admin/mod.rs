@@ -3,6 +3,7 @@
 mod blueprints;
 mod customers;
 mod hosts;
+mod ingest;
 mod jobs;
 mod licenses;
 mod licensing;
@@ -16,12 +17,19 @@ use std::sync::Arc;
 
 use freehold_protocol::ids::Sha256Digest;
 
-use super::{auth::Caller, input, respond::Answer, route::AdminRoute, server::Request};
+use super::{
+    auth::Caller,
+    input,
+    respond::{self, Answer},
+    route::AdminRoute,
+    server::Request,
+};
 use crate::{
     api::IDEMPOTENCY_KEEP_SECS,
     app::queue_job::JobRules,
     db::{Db, Tx, idempotency},
     error::{AppError, Kind},
+    ingest::Ingest,
     keys::{KeyRing, PortalKeys},
 };
 
@@ -34,6 +42,7 @@ pub(super) use portal::version;
 #[derive(Debug)]
 pub(super) struct Context<'r> {
     pub(super) db: &'r Db,
+    pub(super) ingest: &'r Ingest,
     pub(super) ring: &'r KeyRing,
     pub(super) keys: Arc<PortalKeys>,
     pub(super) url: &'r str,
@@ -113,6 +122,7 @@ fn repeat(kept: &idempotency::Kept, digest: &str) -> Result<Answer, AppError> {
         generation: headers["generation"].as_u64(),
         location: headers["location"].as_str().map(str::to_owned),
         secret: false,
+        media: respond::JSON,
     })
 }
 
@@ -147,6 +157,8 @@ pub(super) fn dispatch(ctx: &Context<'_>, route: AdminRoute) -> Result<Answer, A
         R::RemoveTenant(slug) => tenants::remove(ctx, slug),
         R::CheckTenant(slug) => tenants::check(ctx, slug),
         R::RevealCredentials(slug) => tenants::credentials(ctx, slug),
+        R::TenantLogs(slug) => ingest::logs(ctx, &slug),
+        R::TenantUsage(slug) => ingest::usage(ctx, &slug),
         R::ListJobs => jobs::list(ctx),
         R::GetJob(id) => jobs::get(ctx, id),
         R::DeleteJob(id) => jobs::delete(ctx, id),

@@ -50,6 +50,7 @@ fn view(row: TenantRow) -> TenantView {
         endpoints: row.endpoints,
         ports: row.ports,
         health: row.health,
+        app_health: None,
         unknown_since: row.unknown_since,
         kept_volumes: row.kept_volumes,
         credentials: credentials.to_owned(),
@@ -96,7 +97,10 @@ pub(super) fn create(ctx: &Context<'_>) -> Result<Answer, AppError> {
 }
 
 pub(super) fn get(ctx: &Context<'_>, slug: &TenantSlug) -> Result<Answer, AppError> {
-    answer(ctx.db.read(|read| app::find(read, slug))?)
+    let row = ctx.db.read(|read| app::find(read, slug))?;
+    let (id, generation) = (row.id, row.generation);
+    let view = TenantView { app_health: super::ingest::health(ctx, id)?, ..view(row) };
+    Ok(Answer::ok(&view)?.generation(generation))
 }
 
 pub(super) fn update(ctx: &Context<'_>, slug: TenantSlug) -> Result<Answer, AppError> {

@@ -1,6 +1,7 @@
-//! What tenants' apps call. They prove themselves with their tenant's API key (`X-API-Key`), never
-//! with an admin's token, and what they ask is answered from memory.
+//! What tenants' apps call. They prove themselves with their tenant's API key (`X-API-Key` or
+//! `Authorization: Bearer`), never with an admin's token; keys are looked up in memory.
 
+mod ingest;
 mod validate;
 
 use std::net::IpAddr;
@@ -9,12 +10,14 @@ use freehold_protocol::time::Timestamp;
 
 use super::{
     input,
-    server::{Request, Response},
+    server::{Head, Request, Response},
     throttle::Failures,
 };
 use crate::{
+    api::ingest::MAX_INGEST_BODY_BYTES,
     app::tenant_keys::PREFIX,
     context::Portal,
+    db::ingest::batches::BatchKind,
     domain::ids::TenantKeyId,
     error::{AppError, Kind},
     keys::mint,
@@ -31,8 +34,25 @@ const JWKS_CACHE_SECS: u32 = 300;
 pub enum TenantRoute {
     /// `POST /api/licenses/validate`, also under `/api/v1`
     Validate,
+    /// `POST /api/tenant-logs`, also under `/api/v1`
+    Logs,
+    /// `POST /api/v1/usage`
+    Usage,
+    /// `POST /api/v1/tenant-health`
+    Health,
     /// `GET /.well-known/jwks.json`: the keys that leases are verified with. Needs no API key.
     KeySet,
+}
+
+impl TenantRoute {
+    /// Largest body, in bytes.
+    #[must_use]
+    pub const fn body_limit(self) -> u64 {
+        match self {
+            Self::Validate | Self::KeySet => MAX_TENANT_BODY_BYTES,
+            Self::Logs | Self::Usage | Self::Health => MAX_INGEST_BODY_BYTES,
+        }
+    }
 }
 
 /// Counts of what went wrong lately: per address for API keys, per API key for license keys.
@@ -64,6 +84,9 @@ pub fn handle(
 ) -> Result<Response, AppError> {
     match route {
         TenantRoute::Validate => validate::validate(portal, limits, request),
+        TenantRoute::Logs => ingest::batch(portal, limits, request, BatchKind::Logs),
+        TenantRoute::Usage => ingest::batch(portal, limits, request, BatchKind::Usage),
+        TenantRoute::Health => ingest::health(portal, limits, request),
         TenantRoute::KeySet => Ok(Response::json(200, &jwks(portal.keys.current().lease()))
             .with_header("cache-control", format!("public, max-age={JWKS_CACHE_SECS}"))),
     }
@@ -90,7 +113,7 @@ fn authenticate<'s>(
             error
         }
     };
-    let secret = input::single(&request.head, "x-api-key")?
+    let secret = secret(&request.head)?
         .ok_or_else(|| refused(unknown("api_key_missing", "the request has no API key")))?;
     if !mint::is_token(PREFIX, secret) {
         let message = "the API key is not whole: its checksum is wrong";
@@ -109,8 +132,26 @@ fn authenticate<'s>(
     })
 }
 
+/// The API key: `X-API-Key`, or `Authorization: Bearer`.
+fn secret(head: &Head) -> Result<Option<&str>, AppError> {
+    let key = input::single(head, "x-api-key")?;
+    let bearer = input::single(head, "authorization")?.and_then(|header| {
+        let (scheme, secret) = header.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
+    });
+    match (key, bearer) {
+        (Some(key), Some(bearer)) if key != bearer => Err(AppError::new(
+            Kind::BadRequest,
+            "two_api_keys",
+            "X-API-Key and Authorization hold different keys",
+        )
+        .advice("send one of them")),
+        (key, bearer) => Ok(key.or(bearer)),
+    }
+}
+
 fn unknown(code: &'static str, message: &str) -> AppError {
     AppError::new(Kind::Unauthenticated, code, message).advice(
-        "send the tenant's API key (fhl_live_ and 36 letters and digits) as the header X-API-Key",
+        "send the tenant's API key (fhl_live_ and 36 letters and digits) as the header X-API-Key, or as Authorization: Bearer",
     )
 }
