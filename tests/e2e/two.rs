@@ -39,6 +39,8 @@ fn two_tenants_deploy_at_once_and_cannot_reach_each_other() {
     a_database_answers_its_own_tenant_alone(acme, bolt);
     a_database_answers_its_own_tenant_alone(bolt, acme);
 
+    knocking_disturbs_no_database(acme, bolt);
+
     let passwords = tenants.each_ref().map(|tenant| world.password(tenant));
     assert_eq!(world.login(acme, &passwords[1]), 401, "a password of another tenant works");
 
@@ -49,17 +51,39 @@ fn two_tenants_deploy_at_once_and_cannot_reach_each_other() {
     world.snapshot().assert_same(&before);
 }
 
+/// What the agent does in another tenant's database to see whether it is out of reach leaves that
+/// database alone, however often and however busy the machine.
+fn knocking_disturbs_no_database(from: &Tenant, to: &Tenant) {
+    const KNOCK: &str = include_str!("../../agent/src/saga/steps/knock.bash");
+    let place = format!("{}_recruitiq-db-1", from.slug);
+    let many = vec![addresses(to); 24].concat();
+    for _ in 0..5 {
+        let fixed = ["container", "exec", &place, "bash", "-c", KNOCK, "knock"];
+        let said = docker(fixed.into_iter().chain(many.iter().map(String::as_str))).ok();
+        assert_eq!(said.trim(), "tried");
+    }
+    for tenant in [from, to] {
+        let name = format!("{}_recruitiq-db-1", tenant.slug);
+        let log = docker(["container", "logs", &name]);
+        let log = format!("{}{}", log.stdout, log.stderr);
+        assert!(log.contains("ready to accept connections"), "{log}");
+        assert!(!log.contains("terminated by signal"), "{log}");
+    }
+}
+
+/// Where a tenant's database is.
+fn addresses(tenant: &Tenant) -> Vec<String> {
+    let name = format!("{}_recruitiq-db-1", tenant.slug);
+    let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}";
+    let text = docker(["inspect", "--format", format, &name]).ok();
+    let found: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
+    assert!(!found.is_empty(), "{name} has no address");
+    found
+}
+
 /// Real attempts to connect, from a container of `from` to the database of `to`, by address: the
 /// way that a break-in would take.
 fn a_database_answers_its_own_tenant_alone(from: &Tenant, to: &Tenant) {
-    let addresses = |tenant: &Tenant| -> Vec<String> {
-        let name = format!("{}_recruitiq-db-1", tenant.slug);
-        let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}";
-        let text = docker(["inspect", "--format", format, &name]).ok();
-        let found: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
-        assert!(!found.is_empty(), "{name} has no address");
-        found
-    };
     let backend = format!("{}_recruitiq-backend-1", from.slug);
     let ask = |address: &str| {
         docker([

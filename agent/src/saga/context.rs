@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use freehold_protocol::blueprint::names::RoleName;
 use freehold_protocol::failure::{Failure, FailureClass};
@@ -127,6 +127,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(40);
 pub struct Looks {
     pause: Duration,
     left: Duration,
+    /// When the look that is under way began.
+    began: Instant,
 }
 
 impl Looks {
@@ -136,10 +138,14 @@ impl Looks {
         if self.left.is_zero() {
             return false;
         }
-        self.left = self.left.saturating_sub(pause.max(Duration::from_millis(1)));
+        // On a busy host a look itself takes seconds.
+        let spent = self.began.elapsed() + pause.max(Duration::from_millis(1));
+        self.left = self.left.saturating_sub(spent);
         self.pause = self.pause * 3 / 2;
         context.activity.touch();
-        !context.cancel.sleep(pause)
+        let stopped = context.cancel.sleep(pause);
+        self.began = Instant::now();
+        !stopped
     }
 }
 
@@ -211,8 +217,8 @@ impl Context<'_> {
     /// Looks that go on for so long, pauses alone counted: the first ones follow each other at once,
     /// since most things take a moment, and the later ones at [`Waits::pause`].
     #[must_use]
-    pub const fn looks(&self, within: Duration) -> Looks {
-        Looks { pause: FIRST_PAUSE, left: within }
+    pub fn looks(&self, within: Duration) -> Looks {
+        Looks { pause: FIRST_PAUSE, left: within, began: Instant::now() }
     }
 
     /// Waits for the right to change nginx's sites, for as long as the step may.
