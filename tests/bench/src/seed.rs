@@ -11,7 +11,7 @@ use freehold_portal::{
     context::Portal,
     db::{
         Tx,
-        hosts::{self, AgentRow},
+        agents::{self, AgentRow},
     },
     error::AppError,
 };
@@ -103,7 +103,7 @@ fn enroll(
         created_at: tx.now(),
         revoked_at: None,
     };
-    hosts::install_agent(tx, &row)?;
+    agents::install(tx, &row)?;
     Ok(id)
 }
 
