@@ -5,7 +5,7 @@ use std::{env, path::PathBuf, sync::Arc};
 use freehold_protocol::secret::Secret;
 
 use crate::{
-    app,
+    app::{self, password_hash::PasswordHasher},
     clock::Clock,
     config::Config,
     db::{self, Db},
@@ -33,6 +33,8 @@ pub struct Portal {
     pub ingest: Arc<Ingest>,
     /// Where polls wait.
     pub waiting_room: Arc<WaitingRoom>,
+    /// Hashes passwords, a few at a time.
+    pub hasher: PasswordHasher,
     /// Nonces of signed requests.
     pub nonces: NonceCache,
     _lock: InstanceLock,
@@ -100,6 +102,10 @@ impl Portal {
         let room = Arc::clone(&waiting_room);
         db.on_wake(move |agent| room.wake(agent));
         let nonces = NonceCache::default();
-        Ok((Self { config, db, keys, licensing, ingest, waiting_room, nonces, _lock: lock }, owner))
+        let hasher = PasswordHasher::new().map_err(OpenError::Prepare)?;
+        Ok((
+            Self { config, db, keys, licensing, ingest, waiting_room, hasher, nonces, _lock: lock },
+            owner,
+        ))
     }
 }

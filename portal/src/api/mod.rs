@@ -21,6 +21,7 @@ pub mod plans;
 pub mod tenant_keys;
 pub mod tenants;
 pub mod tokens;
+pub mod users;
 
 /// Largest request body of the admin API, in bytes; a blueprint is the largest.
 pub const MAX_ADMIN_BODY_BYTES: u64 = 512 * 1024;

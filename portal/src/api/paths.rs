@@ -5,8 +5,20 @@ use std::fmt::Display;
 
 /// Every address of the admin API starts with it.
 pub const PREFIX: &str = "/api/v1";
-/// `GET`: who the token is. Answer: [`super::tokens::Me`].
+/// `POST` a [`super::users::Login`]: [`super::users::SessionTokens`].
+pub const LOGIN: &str = "/api/v1/auth/login";
+/// `POST` a [`super::users::RefreshToken`]: [`super::users::SessionTokens`].
+pub const REFRESH: &str = "/api/v1/auth/refresh";
+/// `POST` a [`super::users::RefreshToken`].
+pub const LOGOUT: &str = "/api/v1/auth/logout";
+/// `GET`: who is asking, a [`super::users::Me`]. `PATCH` a [`super::users::UpdateMe`].
 pub const ME: &str = "/api/v1/me";
+/// `POST` a [`super::users::ChangePassword`].
+pub const ME_PASSWORD: &str = "/api/v1/me/password";
+/// `GET`, `PATCH`: [`super::users::Settings`].
+pub const ME_SETTINGS: &str = "/api/v1/me/settings";
+/// `GET` a page of [`super::users::UserView`], `POST` a [`super::users::CreateUser`].
+pub const USERS: &str = "/api/v1/users";
 /// `GET`: what runs. Answer: [`super::tokens::VersionInfo`]. Needs no token.
 pub const VERSION: &str = "/api/v1/version";
 /// `GET` a page of [`super::hosts::HostView`], `POST` a [`super::hosts::CreateHost`].
@@ -34,6 +46,18 @@ pub const PLANS: &str = "/api/v1/plans";
 pub const CUSTOMERS: &str = "/api/v1/customers";
 /// `GET` a page of [`super::licenses::LicenseView`], `POST` a [`super::licenses::CreateLicense`].
 pub const LICENSES: &str = "/api/v1/licenses";
+
+/// `GET`, `PATCH` a [`super::users::UpdateUser`], `DELETE`.
+#[must_use]
+pub fn user(id: impl Display) -> String {
+    format!("{USERS}/{id}")
+}
+
+/// `POST`: `disable` and `enable` without body, `reset-password` with a [`super::users::ResetPassword`].
+#[must_use]
+pub fn user_do(id: impl Display, what: &str) -> String {
+    format!("{USERS}/{id}/{what}")
+}
 
 /// `GET`, `PATCH` a [`super::hosts::UpdateHost`], `DELETE`.
 #[must_use]

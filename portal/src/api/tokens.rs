@@ -1,4 +1,4 @@
-//! API tokens, and who a token is.
+//! API tokens, and what runs.
 
 use freehold_protocol::{ids::TokenId, time::Timestamp};
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,9 @@ pub struct CreateToken {
     pub name: String,
     /// `viewer`, `operator`, `approver` or `owner`.
     pub role: String,
+    /// Slug of the one tenant that it is limited to; the whole portal when absent. Not for owners.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
     /// Days until it expires, 1 to [`MAX_TOKEN_DAYS`]; it does not expire when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_in_days: Option<u32>,
@@ -42,6 +45,9 @@ pub struct TokenView {
     pub name: String,
     /// What it may do.
     pub role: String,
+    /// The one tenant that it is limited to: its slug, or its identifier once it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
     /// Its start and end, to know it again: `fhk_Ab3d…9xYz`.
     pub hint: String,
     /// Who created it.
@@ -57,16 +63,6 @@ pub struct TokenView {
     /// When it was revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<Timestamp>,
-}
-
-/// `GET /me`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Me {
-    /// The token that asked.
-    pub token: TokenView,
-    /// The name under which its actions stand in the audit log.
-    pub actor: String,
 }
 
 /// `GET /version`.

@@ -1,6 +1,7 @@
 //! Intentions: one struct and one `apply(tx)` per thing that an admin or an agent can want. Each
 //! writes its audit row in the same transaction.
 
+pub mod account;
 pub mod blueprints;
 pub mod customers;
 mod dispatch;
@@ -13,6 +14,8 @@ pub mod jobs_admin;
 pub mod keyed_hash;
 pub mod license_status;
 pub mod licenses;
+pub mod owners;
+pub mod password_hash;
 pub mod plans;
 pub mod poll;
 pub mod queue_job;
@@ -24,6 +27,7 @@ pub mod retention;
 pub mod revoke_host;
 pub mod role;
 pub mod rotate_key;
+pub mod sessions;
 mod settle;
 pub mod tenant_credentials;
 pub mod tenant_input;
@@ -32,6 +36,7 @@ mod tenant_license;
 pub mod tenant_work;
 pub mod tenants;
 pub mod tokens;
+pub mod users;
 
 use crate::error::{AppError, Kind};
 

@@ -12,7 +12,8 @@ use freehold_protocol::{ids::JobId, time::Timestamp};
 use crate::{
     api::IDEMPOTENCY_KEEP_SECS,
     config::Config,
-    db::{Db, idempotency, retention},
+    db::{Db, idempotency, retention, sessions},
+    domain::session,
     error::AppError,
 };
 
@@ -27,6 +28,11 @@ const MAX_IDEMPOTENCY_KEYS: u32 = 100_000;
 /// Most spent enrollment tokens that are kept of one host, whatever their age.
 const MAX_SPENT_TOKENS: u32 = 50;
 const DAY_SECS: i64 = 86_400;
+
+/// Sessions that nobody has refreshed since then are over, and their networks are no longer remembered.
+const fn sessions_until(now: Timestamp) -> Timestamp {
+    now.plus_secs(-session::MOST_SECS)
+}
 
 /// How much history is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +69,7 @@ pub struct Swept {
     pub jobs: usize,
     /// Envelopes.
     pub envelopes: usize,
-    /// Enrollment tokens, orphan reports and kept answers.
+    /// Enrollment tokens, orphan reports, sessions and kept answers.
     pub others: usize,
 }
 
@@ -180,6 +186,7 @@ impl Round<'_> {
             self.db.write(move |tx| {
                 Ok(retention::delete_enrollments(tx, until, MAX_SPENT_TOKENS, BATCH)?
                     + retention::delete_orphans(tx, until, BATCH)?
+                    + sessions::purge(tx, sessions_until(tx.now()), BATCH)?
                     + idempotency::purge(tx, IDEMPOTENCY_KEEP_SECS, BATCH)?
                     + idempotency::purge_beyond(tx, MAX_IDEMPOTENCY_KEYS, BATCH)?)
             })

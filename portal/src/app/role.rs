@@ -1,34 +1,36 @@
-//! Roles of API tokens and what each may do: one table.
+//! Roles of users and API tokens, and what each may do: one table.
 
 use std::{fmt, str::FromStr};
 
 use freehold_protocol::ids::ParseIdError;
 
-/// What a token may do.
+/// What a user or token may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// Looks at everything but tokens and the audit log.
+    /// Looks at everything but users, tokens and the audit log.
     Viewer,
     /// Also publishes blueprints, creates tenants and queues work.
     Operator,
     /// Looks, and approves what others have asked for.
     Approver,
-    /// Everything: hosts, tokens, keys, the audit log.
+    /// Everything: hosts, users, tokens, keys, the audit log.
     Owner,
 }
 
 /// What a request needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Permission {
-    /// No token at all.
+    /// Nobody need be known.
     Public,
+    /// To look after oneself: who one is, the own password, the own settings.
+    Oneself,
     /// To look.
     Read,
     /// To queue work and change tenants and blueprints.
     Operate,
     /// To approve what somebody else has asked for.
     Approve,
-    /// To change who may do what: hosts, tokens, keys; to read the audit log.
+    /// To change who may do what: hosts, users, tokens, keys; to read the audit log.
     Own,
 }
 
@@ -51,7 +53,7 @@ impl Role {
     #[must_use]
     pub const fn may(self, permission: Permission) -> bool {
         match permission {
-            Permission::Public | Permission::Read => true,
+            Permission::Public | Permission::Oneself | Permission::Read => true,
             Permission::Operate => matches!(self, Self::Operator | Self::Owner),
             Permission::Approve => matches!(self, Self::Approver | Self::Owner),
             Permission::Own => matches!(self, Self::Owner),
@@ -64,7 +66,7 @@ impl Permission {
     #[must_use]
     pub const fn who(self) -> &'static str {
         match self {
-            Self::Public | Self::Read => "any role",
+            Self::Public | Self::Oneself | Self::Read => "any role",
             Self::Operate => "operator or owner",
             Self::Approve => "approver or owner",
             Self::Own => "owner",

@@ -13,6 +13,7 @@ use super::{
     tenant_input::{Fields, given},
     tenant_license,
     tenant_work::{Deploy, refuse_if_busy, removed},
+    tokens, users,
 };
 use crate::{
     api::tenants as wire,
@@ -364,6 +365,9 @@ impl Forget {
             }
         }
         tenants::delete(tx, tenant.id, tenant.status)?;
+        // Who was limited to it has nothing left to look after.
+        tokens::revoke_of_tenant(tx, tenant.id, &self.actor)?;
+        users::disable_of_tenant(tx, tenant.id, &self.actor)?;
         let detail = json!({ "slug": tenant.slug, "hostGivenUp": given_up });
         record(tx, &self.actor, "tenant.delete", &tenant, detail)
     }

@@ -1,16 +1,18 @@
 //! API tokens: minted, found again by keyed hash, revoked.
 
-use freehold_protocol::{ids::TokenId, secret::Secret, time::Timestamp};
-use hmac::{Hmac, KeyInit, Mac};
+use freehold_protocol::{
+    ids::{TenantId, TenantSlug, TokenId},
+    secret::Secret,
+    time::Timestamp,
+};
 use serde_json::json;
-use sha2::Sha256;
 use uuid::Uuid;
 
-use super::role::Role;
+use super::{keyed_hash, owners, role::Role, tenants as app_tenants};
 use crate::{
     api::tokens::{MAX_TOKEN_DAYS, MAX_TOKEN_NAME_CHARS},
     db::{
-        Tx,
+        Read, Tx,
         audit::{self, Entry},
         tokens::{self, TokenRow},
     },
@@ -27,10 +29,8 @@ pub const FIRST_OWNER: &str = "first-owner";
 /// database still cannot mint a token.
 #[must_use]
 pub fn hash(master: &MasterKey, token: &str) -> String {
-    let key = master.subkey("freehold/v1/api-token-hmac");
-    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_slice()).expect("HMAC takes any length");
-    mac.update(token.as_bytes());
-    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    let keyed = keyed_hash::Keyed::new(master, "freehold/v1/api-token-hmac");
+    keyed_hash::hex(&keyed.hash(token.as_bytes()))
 }
 
 /// Whether a text has a token's shape and checksum; if not, the database need not be asked.
@@ -46,6 +46,8 @@ pub struct MintToken {
     pub name: String,
     /// What it may do.
     pub role: Role,
+    /// The one tenant that it is to be limited to.
+    pub tenant: Option<TenantSlug>,
     /// Days until it expires.
     pub expires_in_days: Option<u32>,
     /// Who asks.
@@ -69,12 +71,15 @@ impl MintToken {
                 ),
             ));
         }
+        let tenant = limit(tx, self.role, self.tenant.as_ref())?;
         let secret = mint::token(PREFIX)?;
         let text = secret.expose();
         let token = TokenRow {
             id: TokenId::from_uuid(Uuid::now_v7()),
             name: self.name,
             role: self.role,
+            tenant,
+            tenant_slug: self.tenant,
             hash: hash(master, text),
             prefix: text.chars().take(PREFIX.len() + 5).collect(),
             last4: text[text.len() - 4..].to_owned(),
@@ -94,11 +99,32 @@ impl MintToken {
                 action: "token.create",
                 object_kind: "token",
                 object_id: &token.id.to_string(),
-                detail: json!({ "name": token.name, "role": token.role.as_str(), "expiresAt": token.expires_at }),
+                detail: json!({ "name": token.name, "role": token.role.as_str(), "tenant": token.tenant, "expiresAt": token.expires_at }),
             },
         )?;
         Ok((token, secret))
     }
+}
+
+/// The tenant that somebody of a role is to be limited to.
+///
+/// # Errors
+/// An owner, or no such tenant.
+pub(super) fn limit(
+    read: &Read<'_>,
+    role: Role,
+    tenant: Option<&TenantSlug>,
+) -> Result<Option<TenantId>, AppError> {
+    let Some(slug) = tenant else { return Ok(None) };
+    if role == Role::Owner {
+        return Err(AppError::invalid(
+            "/tenant",
+            "an owner looks after the whole portal: use viewer, operator or approver, or leave it out",
+        ));
+    }
+    app_tenants::find(read, slug)
+        .map(|tenant| Some(tenant.id))
+        .map_err(|error| AppError::invalid("/tenant", error.message))
 }
 
 fn check_name(name: &str) -> Result<(), AppError> {
@@ -135,15 +161,8 @@ impl RevokeToken {
         if token.revoked_at.is_some() {
             return Ok(());
         }
-        if token.role == Role::Owner
-            && is_valid(&token, tx.now())
-            && tokens::other_owners(tx, token.id)? == 0
-        {
-            return Err(AppError::conflict(
-                "last_owner",
-                "this is the last valid token with the role owner",
-            )
-            .advice("create another owner token first"));
+        if token.role == Role::Owner && is_valid(&token, tx.now()) {
+            owners::refuse_to_lose_last(tx, owners::Loses::Token(token.id))?;
         }
         tokens::revoke(tx, token.id)?;
         audit::append(
@@ -157,6 +176,17 @@ impl RevokeToken {
             },
         )
     }
+}
+
+/// Revokes the tokens that were limited to a tenant which is going.
+///
+/// # Errors
+/// When the database fails.
+pub(super) fn revoke_of_tenant(tx: &Tx<'_>, tenant: TenantId, actor: &str) -> Result<(), AppError> {
+    for token in tokens::of_tenant(tx, tenant)? {
+        RevokeToken { id: token.id, actor: actor.to_owned() }.apply(tx)?;
+    }
+    Ok(())
 }
 
 /// Whether a token is neither revoked nor expired.
@@ -197,8 +227,13 @@ pub fn recover_owner(
     name: String,
     days: Option<u32>,
 ) -> Result<Secret, AppError> {
-    let mint =
-        MintToken { name, role: Role::Owner, expires_in_days: days, actor: "local".to_owned() };
+    let mint = MintToken {
+        name,
+        role: Role::Owner,
+        tenant: None,
+        expires_in_days: days,
+        actor: "local".to_owned(),
+    };
     mint.apply(tx, master).map(|(_, secret)| secret)
 }
 
@@ -213,6 +248,7 @@ pub fn create_first_owner(tx: &Tx<'_>, master: &MasterKey) -> Result<Option<Secr
     let mint = MintToken {
         name: FIRST_OWNER.to_owned(),
         role: Role::Owner,
+        tenant: None,
         expires_in_days: None,
         actor: "system".to_owned(),
     };

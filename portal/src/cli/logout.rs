@@ -1,28 +1,36 @@
 //! `freehold logout`.
 
-use std::{fs, io};
+use std::path::Path;
+
+use serde_json::Value;
 
 use super::{
     context::Ctx,
     error::CliError,
-    remote::{StoreError, session_path},
+    remote::{Client, Session, StoreLock, UserTokens, forget, session_path},
 };
-use crate::exit::Exit;
+use crate::{
+    api::{paths, users::RefreshToken},
+    exit::Exit,
+};
 
-/// Forget the stored portal and token
+/// Forget the stored login, and end a user's session at the portal
 ///
-/// The token stays valid: `freehold token revoke` ends it.
+/// An API token stays valid: `freehold token revoke` ends it.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(after_long_help = "Examples:
+  freehold logout
+  freehold logout --local")]
+pub(crate) struct Args {
+    /// Forget it here alone, for a portal that cannot be reached; a session then ends by itself
+    #[arg(long)]
+    local: bool,
+}
 
-/// Removes the file; without one there is nothing to do.
-pub(crate) fn run(_args: &Args, ctx: &mut Ctx) -> Result<Exit, CliError> {
+/// Ends the session and removes the file; without one there is nothing to do.
+pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, CliError> {
     let file = session_path()?;
-    let was_there = match fs::remove_file(&file) {
-        Ok(()) => true,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        Err(source) => return Err(StoreError::Write { file, source }.into()),
-    };
+    let was_there = file.exists() && leave(&file, args)?;
     if ctx.json {
         ctx.document(&serde_json::json!({ "loggedOut": was_there }))?;
     } else if was_there {
@@ -31,4 +39,28 @@ pub(crate) fn run(_args: &Args, ctx: &mut Ctx) -> Result<Exit, CliError> {
         ctx.note("nobody was logged in");
     }
     Ok(Exit::Ok)
+}
+
+fn leave(file: &Path, args: &Args) -> Result<bool, CliError> {
+    let _lock = StoreLock::take(file)?;
+    if !args.local
+        && let Some(mut session) = Session::load(file)?
+        && let Some(user) = session.user.take()
+    {
+        end(&session, &user)?;
+    }
+    Ok(forget(file)?)
+}
+
+fn end(session: &Session, user: &UserTokens) -> Result<(), CliError> {
+    let body = RefreshToken { refresh_token: user.refresh.expose().to_owned() };
+    let ended: Result<Value, _> = Client::new(session)?.prove(paths::LOGOUT, &body);
+    match ended {
+        Ok(_) => Ok(()),
+        // The portal no longer knows the session.
+        Err(error) if error.code() == "refresh_unknown" => Ok(()),
+        Err(error) => {
+            Err(CliError::from(error).hint("`freehold logout --local` forgets it here alone"))
+        }
+    }
 }

@@ -23,12 +23,14 @@ mod logs;
 mod man;
 mod output;
 mod parse;
+mod password;
 mod plan;
 mod remote;
 mod serve;
 mod tenant;
 mod token;
 mod usage;
+mod user;
 mod version;
 mod watch;
 mod whoami;
@@ -71,6 +73,7 @@ enum Command {
     Login(login::Args),
     Logout(logout::Args),
     Whoami(whoami::Args),
+    Password(password::Args),
     #[command(subcommand)]
     Host(host::Command),
     #[command(subcommand)]
@@ -87,6 +90,8 @@ enum Command {
     License(license::Command),
     Logs(logs::Args),
     Usage(usage::Args),
+    #[command(subcommand)]
+    User(user::Command),
     #[command(subcommand)]
     Token(token::Command),
     #[command(subcommand)]
@@ -118,6 +123,7 @@ fn run(command: &Command, ctx: &mut Ctx) -> Result<Exit, CliError> {
         Command::Login(args) => login::run(args, ctx),
         Command::Logout(args) => logout::run(args, ctx),
         Command::Whoami(args) => whoami::run(args, ctx),
+        Command::Password(args) => password::run(args, ctx),
         Command::Host(command) => host::run(command, ctx),
         Command::Blueprint(command) => blueprint::run(command, ctx),
         Command::Tenant(command) => tenant::run(command, ctx),
@@ -127,6 +133,7 @@ fn run(command: &Command, ctx: &mut Ctx) -> Result<Exit, CliError> {
         Command::License(command) => license::run(command, ctx),
         Command::Logs(args) => logs::run(args, ctx),
         Command::Usage(args) => usage::run(args, ctx),
+        Command::User(command) => user::run(command, ctx),
         Command::Token(command) => token::run(command, ctx),
         Command::Key(command) => key::run(command, ctx),
         Command::Audit(command) => audit::run(command, ctx),

@@ -7,12 +7,38 @@ use std::{
     path::Path,
 };
 
+use clap::ValueEnum;
 use freehold_protocol::time::Timestamp;
 
 use super::error::CliError;
 use crate::exit::Exit;
 
 const DAY_MILLIS: i64 = 86_400_000;
+
+/// What a user or token may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// Look at everything but users, tokens and the audit log
+    Viewer,
+    /// Also publish blueprints; add, deploy, check and remove tenants; follow and cancel jobs
+    Operator,
+    /// Look, and approve what operators ask for
+    Approver,
+    /// Everything: hosts, users, tokens, keys, the audit log
+    Owner,
+}
+
+impl Role {
+    /// The spelling on the wire.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Approver => "approver",
+            Self::Owner => "owner",
+        }
+    }
+}
 
 /// A key and its value.
 #[derive(Debug, Clone, PartialEq, Eq)]

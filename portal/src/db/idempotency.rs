@@ -1,6 +1,5 @@
 //! Answers that are kept for their `Idempotency-Key`, in the transaction of the effect itself.
 
-use freehold_protocol::ids::TokenId;
 use rusqlite::{OptionalExtension, params};
 
 use super::{Read, Tx};
@@ -9,7 +8,7 @@ use crate::error::AppError;
 /// A kept answer.
 #[derive(Debug, Clone)]
 pub struct Kept {
-    /// Digest of the request that it answered.
+    /// Keyed digest of the request that it answered.
     pub request_digest: String,
     /// The status.
     pub status: u16,
@@ -19,16 +18,16 @@ pub struct Kept {
     pub body: String,
 }
 
-/// The answer that is kept for a key of this token.
+/// The answer that is kept for a key of this caller.
 ///
 /// # Errors
 /// When the database fails.
-pub fn get(read: &Read<'_>, token: TokenId, key: &str) -> Result<Option<Kept>, AppError> {
+pub fn get(read: &Read<'_>, caller: &str, key: &str) -> Result<Option<Kept>, AppError> {
     Ok(read
         .sql()
         .query_row(
-            "SELECT request_digest, status, headers, body FROM idempotency_keys WHERE token_id = ?1 AND key = ?2",
-            params![token.to_string(), key],
+            "SELECT request_digest, status, headers, body FROM idempotency_keys WHERE caller = ?1 AND key = ?2",
+            params![caller, key],
             |row| {
                 Ok(Kept {
                     request_digest: row.get(0)?,
@@ -45,12 +44,12 @@ pub fn get(read: &Read<'_>, token: TokenId, key: &str) -> Result<Option<Kept>, A
 ///
 /// # Errors
 /// When the database fails.
-pub fn put(tx: &Tx<'_>, token: TokenId, key: &str, kept: &Kept) -> Result<(), AppError> {
+pub fn put(tx: &Tx<'_>, caller: &str, key: &str, kept: &Kept) -> Result<(), AppError> {
     tx.sql().execute(
-        "INSERT INTO idempotency_keys (token_id, key, request_digest, status, headers, body, created_at)
+        "INSERT INTO idempotency_keys (caller, key, request_digest, status, headers, body, created_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![
-            token.to_string(),
+            caller,
             key,
             kept.request_digest,
             kept.status,
@@ -68,8 +67,8 @@ pub fn put(tx: &Tx<'_>, token: TokenId, key: &str, kept: &Kept) -> Result<(), Ap
 /// When the database fails.
 pub fn purge_beyond(tx: &Tx<'_>, keep: u32, limit: u32) -> Result<usize, AppError> {
     Ok(tx.sql().execute(
-        "DELETE FROM idempotency_keys WHERE (token_id, key) IN
-            (SELECT token_id, key FROM idempotency_keys ORDER BY created_at DESC LIMIT ?2 OFFSET ?1)",
+        "DELETE FROM idempotency_keys WHERE (caller, key) IN
+            (SELECT caller, key FROM idempotency_keys ORDER BY created_at DESC LIMIT ?2 OFFSET ?1)",
         params![keep, limit],
     )?)
 }
@@ -80,8 +79,8 @@ pub fn purge_beyond(tx: &Tx<'_>, keep: u32, limit: u32) -> Result<usize, AppErro
 /// When the database fails.
 pub fn purge(tx: &Tx<'_>, keep_secs: i64, limit: u32) -> Result<usize, AppError> {
     Ok(tx.sql().execute(
-        "DELETE FROM idempotency_keys WHERE (token_id, key) IN
-            (SELECT token_id, key FROM idempotency_keys WHERE created_at < ?1 ORDER BY created_at LIMIT ?2)",
+        "DELETE FROM idempotency_keys WHERE (caller, key) IN
+            (SELECT caller, key FROM idempotency_keys WHERE created_at < ?1 ORDER BY created_at LIMIT ?2)",
         params![tx.now().plus_secs(-keep_secs).as_millis(), limit],
     )?)
 }

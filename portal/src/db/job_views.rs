@@ -53,6 +53,8 @@ pub struct Filter {
     pub tenant: Option<TenantSlug>,
     /// Only those of this kind.
     pub kind: Option<JobKind>,
+    /// Only those of this very tenant.
+    pub of: Option<TenantId>,
 }
 
 /// One job.
@@ -68,6 +70,23 @@ pub fn get(read: &Read<'_>, id: JobId) -> Result<NamedJob, AppError> {
         .ok_or_else(|| AppError::not_found("job", id))
 }
 
+/// The tenant of a job; none without such a job, or when it has to do with no tenant.
+///
+/// # Errors
+/// When the database fails.
+pub fn tenant_of(read: &Read<'_>, id: JobId) -> Result<Option<TenantId>, AppError> {
+    let found: Option<Option<String>> = read
+        .sql()
+        .prepare_cached("SELECT tenant_id FROM jobs WHERE id = ?1")?
+        .query_row([id.to_string()], |row| row.get(0))
+        .optional()?;
+    found
+        .flatten()
+        .map(|text| text.parse())
+        .transpose()
+        .map_err(|error| AppError::bug("a job's tenant is malformed").because(error))
+}
+
 /// Up to `limit` jobs older than the one with identifier `before` (empty: from the newest), newest
 /// first.
 ///
@@ -81,7 +100,7 @@ pub fn list(
 ) -> Result<Vec<NamedJob>, AppError> {
     let sql = format!(
         "{} WHERE (?1 = '' OR j.id < ?1) AND (?2 IS NULL OR j.state = ?2) AND (?3 IS NULL OR h.name = ?3)
-            AND (?4 IS NULL OR t.slug = ?4) AND (?5 IS NULL OR j.kind = ?5)
+            AND (?4 IS NULL OR t.slug = ?4) AND (?5 IS NULL OR j.kind = ?5) AND (?7 IS NULL OR j.tenant_id = ?7)
          ORDER BY j.id DESC LIMIT ?6",
         NamedJob::select()
     );
@@ -94,6 +113,7 @@ pub fn list(
             filter.tenant.as_ref().map(TenantSlug::as_str),
             filter.kind.map(JobKind::as_str),
             limit,
+            filter.of.map(|id| id.to_string()),
         ],
         NamedJob::from_row,
     )?;

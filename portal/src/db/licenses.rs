@@ -181,6 +181,8 @@ pub struct Filter {
     pub plan: Option<BlueprintName>,
     /// Only those that are in this status now.
     pub status: Option<LicenseStatus>,
+    /// Only the one of this tenant.
+    pub of: Option<TenantId>,
 }
 
 /// Up to `limit` licenses after the one with identifier `after`, oldest first.
@@ -198,6 +200,7 @@ pub fn list(
             AND (?4 IS NULL OR ?4 = CASE
                 WHEN l.status IN ('pending_deployment', 'active') AND l.expires_at <= ?5 THEN 'expired'
                 ELSE l.status END)
+            AND (?7 IS NULL OR l.id = (SELECT license_id FROM tenants WHERE id = ?7))
          ORDER BY l.id LIMIT ?6"
     );
     let mut statement = read.sql().prepare_cached(&sql)?;
@@ -209,6 +212,7 @@ pub fn list(
             filter.status.map(LicenseStatus::as_str),
             read.now().as_millis(),
             limit,
+            filter.of.map(|id| id.to_string()),
         ],
         of_row,
     )?;
@@ -229,15 +233,21 @@ pub fn to_expire(read: &Read<'_>, limit: u32) -> Result<Vec<LicenseRow>, AppErro
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Tenants that have a license and are not removed.
+/// Tenants that have a license and are not removed, or the one of them that is named.
 ///
 /// # Errors
 /// When the database fails.
-pub fn tenants(read: &Read<'_>, id: LicenseId) -> Result<Vec<TenantSlug>, AppError> {
+pub fn tenants(
+    read: &Read<'_>,
+    id: LicenseId,
+    only: Option<TenantId>,
+) -> Result<Vec<TenantSlug>, AppError> {
     let mut statement = read.sql().prepare_cached(
-        "SELECT slug FROM tenants WHERE license_id = ?1 AND status <> 'removed' ORDER BY id",
+        "SELECT slug FROM tenants WHERE license_id = ?1 AND status <> 'removed' AND (?2 IS NULL OR id = ?2)
+          ORDER BY id",
     )?;
-    let rows = statement.query_map([id.to_string()], |row| column(row, 0))?;
+    let only = only.map(|id| id.to_string());
+    let rows = statement.query_map(params![id.to_string(), only], |row| column(row, 0))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

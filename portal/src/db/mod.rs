@@ -37,11 +37,13 @@ pub mod restore;
 pub mod retention;
 mod row;
 pub mod seen;
+pub mod sessions;
 pub mod tenant_keys;
 pub mod tenants;
 #[cfg(test)]
 mod tests;
 pub mod tokens;
+pub mod users;
 mod writer;
 
 use std::{
@@ -82,6 +84,7 @@ pub static PORTAL: Schema = Schema {
             include_str!("../../../migrations/portal/0003_revoked_lost_orphans.sql"),
         ),
         ("report asked for", include_str!("../../../migrations/portal/0004_report_asked.sql")),
+        ("users", include_str!("../../../migrations/portal/0005_users.sql")),
     ],
     setup: "",
     tuning: "PRAGMA wal_autocheckpoint = 1000;",

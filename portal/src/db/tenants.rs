@@ -135,6 +135,8 @@ pub struct Filter {
     pub host: Option<HostName>,
     /// Only those of this blueprint.
     pub blueprint: Option<BlueprintName>,
+    /// Only this very one.
+    pub only: Option<TenantId>,
 }
 
 /// A name or an address that another tenant has.
@@ -251,6 +253,7 @@ pub fn list(
     let sql = format!(
         "{SELECT} WHERE t.id > ?1 AND (?2 IS NULL AND t.status <> 'removed' OR t.status = ?2)
             AND (?3 IS NULL OR h.name = ?3) AND (?4 IS NULL OR t.blueprint = ?4)
+            AND (?6 IS NULL OR t.id = ?6)
          ORDER BY t.id LIMIT ?5"
     );
     let mut statement = read.sql().prepare_cached(&sql)?;
@@ -261,6 +264,7 @@ pub fn list(
             filter.host.as_ref().map(HostName::as_str),
             filter.blueprint.as_ref().map(BlueprintName::as_str),
             limit,
+            filter.only.map(|id| id.to_string()),
         ],
         of_row,
     )?;

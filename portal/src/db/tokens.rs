@@ -1,9 +1,15 @@
 //! API tokens. The tokens themselves are not here, only their keyed hashes.
 
-use freehold_protocol::{ids::TokenId, time::Timestamp};
+use freehold_protocol::{
+    ids::{TenantId, TenantSlug, TokenId},
+    time::Timestamp,
+};
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::{Read, Tx, expect_one, is_unique_violation, row::column};
+use super::{
+    Read, Tx, expect_one, is_unique_violation,
+    row::{column, optional},
+};
 use crate::{app::role::Role, error::AppError};
 
 /// A token as it is stored.
@@ -15,6 +21,10 @@ pub struct TokenRow {
     pub name: String,
     /// What it may do.
     pub role: Role,
+    /// The one tenant that it is limited to.
+    pub tenant: Option<TenantId>,
+    /// That tenant's short name, unless the tenant is gone.
+    pub tenant_slug: Option<TenantSlug>,
     /// Its keyed hash, lower-case hex.
     pub hash: String,
     /// Its first characters.
@@ -33,7 +43,9 @@ pub struct TokenRow {
     pub revoked_at: Option<Timestamp>,
 }
 
-const COLUMNS: &str = "id, name, role, hash, prefix, last4, created_by, created_at, expires_at, last_used_at, revoked_at";
+const SELECT: &str = "SELECT k.id, k.name, k.role, k.hash, k.prefix, k.last4, k.created_by, k.created_at, k.expires_at,
+    k.last_used_at, k.revoked_at, k.tenant_id, t.slug
+    FROM api_tokens k LEFT JOIN tenants t ON t.id = k.tenant_id";
 
 fn of_row(row: &Row<'_>) -> rusqlite::Result<TokenRow> {
     let time = |at: Option<i64>| at.map(Timestamp::from_millis);
@@ -49,6 +61,8 @@ fn of_row(row: &Row<'_>) -> rusqlite::Result<TokenRow> {
         expires_at: time(row.get(8)?),
         last_used_at: time(row.get(9)?),
         revoked_at: time(row.get(10)?),
+        tenant: optional(row, 11)?,
+        tenant_slug: optional(row, 12)?,
     })
 }
 
@@ -58,8 +72,8 @@ fn of_row(row: &Row<'_>) -> rusqlite::Result<TokenRow> {
 /// The code `name_taken` when a token of this name is valid.
 pub fn insert(tx: &Tx<'_>, token: &TokenRow) -> Result<(), AppError> {
     let done = tx.sql().execute(
-        "INSERT INTO api_tokens (id, name, role, hash, prefix, last4, created_by, created_at, expires_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO api_tokens (id, name, role, hash, prefix, last4, created_by, created_at, expires_at, tenant_id)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         params![
             token.id.to_string(),
             token.name,
@@ -70,6 +84,7 @@ pub fn insert(tx: &Tx<'_>, token: &TokenRow) -> Result<(), AppError> {
             token.created_by,
             token.created_at.as_millis(),
             token.expires_at.map(Timestamp::as_millis),
+            token.tenant.map(|id| id.to_string()),
         ],
     );
     match done {
@@ -88,7 +103,7 @@ pub fn insert(tx: &Tx<'_>, token: &TokenRow) -> Result<(), AppError> {
 /// # Errors
 /// When the database fails.
 pub fn by_hash(read: &Read<'_>, hash: &str) -> Result<Option<TokenRow>, AppError> {
-    let sql = format!("SELECT {COLUMNS} FROM api_tokens WHERE hash = ?1");
+    let sql = format!("{SELECT} WHERE k.hash = ?1");
     Ok(read.sql().prepare_cached(&sql)?.query_row([hash], of_row).optional()?)
 }
 
@@ -97,7 +112,7 @@ pub fn by_hash(read: &Read<'_>, hash: &str) -> Result<Option<TokenRow>, AppError
 /// # Errors
 /// When the database fails.
 pub fn by_id(read: &Read<'_>, id: TokenId) -> Result<Option<TokenRow>, AppError> {
-    let sql = format!("SELECT {COLUMNS} FROM api_tokens WHERE id = ?1");
+    let sql = format!("{SELECT} WHERE k.id = ?1");
     Ok(read.sql().query_row(&sql, [id.to_string()], of_row).optional()?)
 }
 
@@ -106,7 +121,7 @@ pub fn by_id(read: &Read<'_>, id: TokenId) -> Result<Option<TokenRow>, AppError>
 /// # Errors
 /// When the database fails.
 pub fn list(read: &Read<'_>, after: &str, limit: u32) -> Result<Vec<TokenRow>, AppError> {
-    let sql = format!("SELECT {COLUMNS} FROM api_tokens WHERE id > ?1 ORDER BY id LIMIT ?2");
+    let sql = format!("{SELECT} WHERE k.id > ?1 ORDER BY k.id LIMIT ?2");
     let mut statement = read.sql().prepare_cached(&sql)?;
     let rows = statement.query_map(params![after, limit], of_row)?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -120,15 +135,26 @@ pub fn any(read: &Read<'_>) -> Result<bool, AppError> {
     Ok(read.sql().query_row("SELECT EXISTS (SELECT 1 FROM api_tokens)", [], |row| row.get(0))?)
 }
 
-/// How many valid tokens with the role owner there are besides `id`.
+/// Valid tokens that are limited to a tenant.
 ///
 /// # Errors
 /// When the database fails.
-pub fn other_owners(read: &Read<'_>, id: TokenId) -> Result<u32, AppError> {
+pub fn of_tenant(read: &Read<'_>, tenant: TenantId) -> Result<Vec<TokenRow>, AppError> {
+    let sql = format!("{SELECT} WHERE k.tenant_id = ?1 AND k.revoked_at IS NULL ORDER BY k.id");
+    let mut statement = read.sql().prepare_cached(&sql)?;
+    let rows = statement.query_map([tenant.to_string()], of_row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// How many valid tokens with the role owner there are, besides one.
+///
+/// # Errors
+/// When the database fails.
+pub fn count_owners(read: &Read<'_>, besides: Option<TokenId>) -> Result<u32, AppError> {
     Ok(read.sql().query_row(
-        "SELECT count(*) FROM api_tokens WHERE role = 'owner' AND id <> ?1 AND revoked_at IS NULL
+        "SELECT count(*) FROM api_tokens WHERE role = 'owner' AND id IS NOT ?1 AND revoked_at IS NULL
             AND (expires_at IS NULL OR expires_at > ?2)",
-        params![id.to_string(), read.now().as_millis()],
+        params![besides.map(|id| id.to_string()), read.now().as_millis()],
         |row| row.get(0),
     )?)
 }

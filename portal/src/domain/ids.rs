@@ -17,3 +17,13 @@ uuid_id!(
     TenantKeyId,
     "tenant key id"
 );
+uuid_id!(
+    /// Somebody who logs in with a password.
+    UserId,
+    "user id"
+);
+uuid_id!(
+    /// What one login has begun: a chain of refresh tokens and the access tokens that they gave.
+    SessionId,
+    "session id"
+);

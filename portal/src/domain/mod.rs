@@ -6,7 +6,10 @@ pub mod ingest;
 pub mod job;
 pub mod license;
 pub mod license_key;
+pub mod lockout;
+pub mod password;
 pub mod presence;
+pub mod session;
 pub mod tenant;
 pub mod validation;
 

@@ -1,47 +1,119 @@
-//! Who asks: API tokens in `Authorization: Bearer`.
+//! Who asks: an API token or the access token of a session, in `Authorization: Bearer`.
 
 use std::net::IpAddr;
 
+use freehold_protocol::ids::TenantId;
 use subtle::ConstantTimeEq;
 
 use super::{input, server::Head, throttle::Throttle};
 use crate::{
-    app::{role::Permission, tokens as app_tokens},
+    app::{
+        role::{Permission, Role},
+        sessions as app_sessions, tokens as app_tokens,
+    },
     db::{
         Db,
+        sessions::{self, SessionRow},
         tokens::{self, TokenRow},
+        users::UserRow,
     },
+    domain::session::TokenKind,
     error::{AppError, Kind},
     keys::PortalKeys,
 };
 
 /// How often the last use of a token is written, in milliseconds: hourly.
 const TOUCH_MILLIS: i64 = 3_600_000;
+/// The code of an access token whose time is over: its session goes on with the refresh token.
+const ACCESS_EXPIRED: &str = "access_expired";
 
-/// Somebody who has shown a valid token.
+/// Somebody who has proved who they are.
 #[derive(Debug, Clone)]
-pub struct Caller {
-    /// The token.
-    pub token: TokenRow,
-    /// The name in the audit log.
-    pub actor: String,
+pub enum Caller {
+    /// Whoever has an API token.
+    Token(Box<TokenRow>),
+    /// A user in a session.
+    User {
+        /// The user, as it is now.
+        user: Box<UserRow>,
+        /// The session.
+        session: Box<SessionRow>,
+    },
 }
 
 impl Caller {
-    /// Refuses a caller whose role lacks a permission.
+    /// What it may do.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        match self {
+            Self::Token(token) => token.role,
+            Self::User { user, .. } => user.role,
+        }
+    }
+
+    /// The one tenant that it is limited to.
+    #[must_use]
+    pub fn tenant(&self) -> Option<TenantId> {
+        match self {
+            Self::Token(token) => token.tenant,
+            Self::User { user, .. } => user.tenant,
+        }
+    }
+
+    /// The name in the audit log; it says whether a token or a user asks.
+    #[must_use]
+    pub fn actor(&self) -> String {
+        match self {
+            Self::Token(token) => format!("token:{}", token.name),
+            Self::User { user, .. } => app_sessions::actor(&user.login),
+        }
+    }
+
+    /// The identifier of the token or the user.
+    #[must_use]
+    pub fn id(&self) -> String {
+        match self {
+            Self::Token(token) => token.id.to_string(),
+            Self::User { user, .. } => user.id.to_string(),
+        }
+    }
+
+    /// The user and its session.
+    ///
+    /// # Errors
+    /// 403 for a token, which has neither password nor settings.
+    pub fn user(&self) -> Result<(&UserRow, &SessionRow), AppError> {
+        match self {
+            Self::User { user, session } => Ok((user, session)),
+            Self::Token(_) => Err(AppError::new(
+                Kind::Forbidden,
+                "users_only",
+                "only a user has this, and no token",
+            )
+            .advice("log in as a user: `freehold login URL --user LOGIN`")),
+        }
+    }
+
+    /// Refuses a caller whose role lacks a permission, or who must change the password first.
     ///
     /// # Errors
     /// 403.
     pub fn require(&self, permission: Permission) -> Result<(), AppError> {
-        if self.token.role.may(permission) {
+        let is_due = matches!(self, Self::User { user, .. } if user.password_due);
+        if is_due && !matches!(permission, Permission::Public | Permission::Oneself) {
+            return Err(AppError::new(
+                Kind::Forbidden,
+                "password_due",
+                "the password was chosen by somebody else and must be changed first",
+            )
+            .advice("change it with `freehold password`, or POST /api/v1/me/password"));
+        }
+        let role = self.role();
+        if role.may(permission) {
             return Ok(());
         }
-        Err(AppError::new(
-            Kind::Forbidden,
-            "forbidden",
-            format!("the role {} may not do this", self.token.role),
-        )
-        .advice(format!("use a token with the role {}", permission.who())))
+        Err(AppError::new(Kind::Forbidden, "forbidden", format!("the role {role} may not do this"))
+            .advice(format!("ask somebody with the role {}", permission.who())))
     }
 }
 
@@ -62,19 +134,22 @@ pub fn authenticate(
     let found = find(head, db, keys);
     if let Err(error) = &found
         && error.kind == Kind::Unauthenticated
+        // Every client of a session comes to this, and nobody guesses a token that once was good.
+        && error.code != ACCESS_EXPIRED
     {
         throttle.failed(peer, now);
     }
-    let token = found?;
-    if token.last_used_at.is_none_or(|used| now.millis_since(used) > TOUCH_MILLIS) {
+    let caller = found?;
+    if let Caller::Token(token) = &caller
+        && token.last_used_at.is_none_or(|used| now.millis_since(used) > TOUCH_MILLIS)
+    {
         let id = token.id;
         db.write(move |tx| tokens::touch(tx, id))?;
     }
-    let actor = format!("token:{}", token.name);
-    Ok(Caller { token, actor })
+    Ok(caller)
 }
 
-fn find(head: &Head, db: &Db, keys: &PortalKeys) -> Result<TokenRow, AppError> {
+fn find(head: &Head, db: &Db, keys: &PortalKeys) -> Result<Caller, AppError> {
     let header = input::single(head, "authorization")?.ok_or_else(|| {
         refused("token_missing", "the request has no token")
             .advice("send the header Authorization: Bearer fhk_…")
@@ -87,18 +162,30 @@ fn find(head: &Head, db: &Db, keys: &PortalKeys) -> Result<TokenRow, AppError> {
             refused("token_missing", "the Authorization header is not of the kind Bearer")
                 .advice("send the header Authorization: Bearer fhk_…")
         })?;
-    if !app_tokens::is_well_formed(text) {
-        return Err(refused("token_malformed", "the token is not whole: its checksum is wrong")
-            .advice("copy it again; it is fhk_ and 36 letters and digits"));
+    if app_tokens::is_well_formed(text) {
+        return api_token(text, db, keys).map(|token| Caller::Token(Box::new(token)));
     }
+    if app_sessions::is_well_formed(TokenKind::Access, text) {
+        return access_token(text, db, keys);
+    }
+    Err(refused("token_malformed", "the token is not whole: its checksum is wrong")
+        .advice("copy it again; it is fhk_ (or fha_) and 36 letters and digits"))
+}
+
+fn unknown() -> AppError {
+    refused("token_unknown", "the portal does not know this token")
+        .advice("check that the token is for this portal")
+}
+
+/// The index has found it by equality already; this does not lean on how the index compares.
+fn is_same(stored: &str, hash: &str) -> bool {
+    stored.as_bytes().ct_eq(hash.as_bytes()).into()
+}
+
+fn api_token(text: &str, db: &Db, keys: &PortalKeys) -> Result<TokenRow, AppError> {
     let hash = app_tokens::hash(keys.master(), text);
-    let unknown = || {
-        refused("token_unknown", "the portal does not know this token")
-            .advice("check that the token is for this portal")
-    };
     let token = db.read(|read| tokens::by_hash(read, &hash))?.ok_or_else(unknown)?;
-    // The index has found it by equality already; this does not lean on how the index compares.
-    if !bool::from(token.hash.as_bytes().ct_eq(hash.as_bytes())) {
+    if !is_same(&token.hash, &hash) {
         return Err(unknown());
     }
     if token.revoked_at.is_some() {
@@ -112,6 +199,22 @@ fn find(head: &Head, db: &Db, keys: &PortalKeys) -> Result<TokenRow, AppError> {
         );
     }
     Ok(token)
+}
+
+fn access_token(text: &str, db: &Db, keys: &PortalKeys) -> Result<Caller, AppError> {
+    let hash = app_sessions::hash(keys.master(), text);
+    let found =
+        db.read(|read| sessions::by_token(read, TokenKind::Access, &hash))?.ok_or_else(unknown)?;
+    if !is_same(&found.hash, &hash) {
+        return Err(unknown());
+    }
+    let now = db.now();
+    app_sessions::refuse_if_over(&found, now)?;
+    if found.expires_at <= now {
+        return Err(refused(ACCESS_EXPIRED, "the access token has expired")
+            .advice("get the next one with the refresh token: POST /api/v1/auth/refresh"));
+    }
+    Ok(Caller::User { user: Box::new(found.user), session: Box::new(found.session) })
 }
 
 fn refused(code: &'static str, message: &str) -> AppError {

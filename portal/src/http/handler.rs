@@ -6,15 +6,20 @@ use std::{sync::Arc, time::Instant};
 use freehold_protocol::wire::MAX_AGENT_BODY_BYTES;
 
 use super::{
-    admin::{self, Context},
-    agent_api, auth, respond, route,
+    account_route::AccountRoute,
+    admin::{self, Context, Parts, sessions::Door},
+    agent_api, auth,
+    login_guard::LoginGuard,
+    respond::{self, Answer},
+    route,
     route::{AdminRoute, Route},
+    scope::{self, Guard},
     server::{Handler, Head, Request, Response, ServerStats},
     tenant_api,
     throttle::Throttle,
 };
 use crate::{
-    api::MAX_ADMIN_BODY_BYTES,
+    api::{MAX_ADMIN_BODY_BYTES, users::MAX_ACCOUNT_BODY_BYTES},
     app::role::Permission,
     context::Portal,
     error::{AppError, chain},
@@ -31,6 +36,7 @@ pub struct PortalHandler {
     stats: Arc<ServerStats>,
     throttle: Throttle,
     tenant_limits: tenant_api::Limits,
+    logins: LoginGuard,
 }
 
 impl PortalHandler {
@@ -42,6 +48,7 @@ impl PortalHandler {
             stats,
             throttle: Throttle::default(),
             tenant_limits: tenant_api::Limits::default(),
+            logins: LoginGuard::default(),
         }
     }
 
@@ -68,10 +75,10 @@ impl PortalHandler {
             Route::Tenant(route) => {
                 tenant_api::handle(&self.portal, &self.tenant_limits, route, request)
             }
-            Route::Admin(AdminRoute::Version) => {
-                admin::version().map(respond::Answer::into_response)
-            }
-            Route::Admin(route) => self.admin(route, request).map(respond::Answer::into_response),
+            Route::Admin(route) => self
+                .door(&route, request)
+                .unwrap_or_else(|| self.admin(route, request))
+                .map(Answer::into_response),
         }
     }
 
@@ -83,11 +90,12 @@ impl PortalHandler {
         }
         let keys = self.portal.keys.current();
         let db = &self.portal.db;
-        auth::authenticate(&request.head, request.peer, db, &keys, &self.throttle)?
-            .require(Permission::Read)
+        let caller = auth::authenticate(&request.head, request.peer, db, &keys, &self.throttle)?;
+        caller.require(Permission::Read)?;
+        caller.tenant().map_or(Ok(()), |_| Err(scope::beyond_tenant()))
     }
 
-    fn admin(&self, route: AdminRoute, request: &Request) -> Result<respond::Answer, AppError> {
+    fn admin(&self, route: AdminRoute, request: &Request) -> Result<Answer, AppError> {
         let portal = &*self.portal;
         let keys = portal.keys.current();
         let caller =
@@ -95,17 +103,38 @@ impl PortalHandler {
         let permission: Permission = route.permission();
         caller.require(permission)?;
         let url = portal.config.public_url();
-        let context = Context {
-            db: &portal.db,
+        let parts = Parts {
             ingest: &portal.ingest,
             ring: &portal.keys,
             keys,
             url: &url,
             rules: portal.config.job_rules(),
-            caller: &caller,
+            hasher: &portal.hasher,
+            guard_of_logins: &self.logins,
+        };
+        let guard = Guard::new(caller.tenant(), scope::reach(&route));
+        let context = Context::new(&portal.db, guard, parts, &caller, request)?;
+        admin::dispatch(&context, route)
+    }
+
+    /// What is asked before it is known who asks; none when the caller must be known.
+    fn door(&self, route: &AdminRoute, request: &Request) -> Option<Result<Answer, AppError>> {
+        let keys = self.portal.keys.current();
+        let door = Door {
+            db: &self.portal.db,
+            keys: &keys,
+            hasher: &self.portal.hasher,
+            guard: &self.logins,
+            throttle: &self.throttle,
             request,
         };
-        admin::dispatch(&context, route)
+        match route {
+            AdminRoute::Version => Some(admin::version()),
+            AdminRoute::Account(AccountRoute::Login) => Some(door.login()),
+            AdminRoute::Account(AccountRoute::Refresh) => Some(door.refresh()),
+            AdminRoute::Account(AccountRoute::Logout) => Some(door.logout()),
+            _ => None,
+        }
     }
 }
 
@@ -113,6 +142,7 @@ impl Handler for PortalHandler {
     fn body_limit(&self, head: &Head) -> u64 {
         match route::parse(head.method(), head.path()) {
             Ok(Route::Agent(_)) => MAX_AGENT_BODY_BYTES,
+            Ok(Route::Admin(AdminRoute::Account(_))) => MAX_ACCOUNT_BODY_BYTES,
             Ok(Route::Admin(_)) => MAX_ADMIN_BODY_BYTES,
             Ok(Route::Tenant(route)) => route.body_limit(),
             Ok(Route::Healthz | Route::Readyz | Route::Metrics) | Err(_) => MAX_STRAY_BODY_BYTES,

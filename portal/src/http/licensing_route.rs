@@ -48,7 +48,7 @@ pub enum LicensingRoute {
 }
 
 impl LicensingRoute {
-    /// What a token must be allowed to do.
+    /// What a caller must be allowed to do.
     #[must_use]
     pub const fn permission(&self) -> Permission {
         match self {

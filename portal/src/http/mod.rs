@@ -1,14 +1,17 @@
 //! HTTP side of the portal: the server on threads, and what turns requests into intentions and
 //! outcomes into responses.
 
+pub mod account_route;
 mod admin;
 pub mod agent_api;
 pub mod auth;
 pub mod handler;
 pub mod input;
 pub mod licensing_route;
+pub mod login_guard;
 pub mod respond;
 pub mod route;
+pub mod scope;
 pub mod server;
 pub mod tenant_api;
 pub mod throttle;

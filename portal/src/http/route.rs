@@ -8,6 +8,7 @@ use std::{fmt::Display, str::FromStr};
 use freehold_protocol::ids::{BlueprintName, HostName, JobId, ParseIdError, TenantSlug, TokenId};
 
 use super::{
+    account_route::{self, AccountRoute},
     licensing_route::{self, LicensingRoute},
     server::Method,
     tenant_api::TenantRoute,
@@ -56,7 +57,6 @@ pub enum AgentRoute {
 )]
 pub enum AdminRoute {
     Version,
-    Me,
     ListHosts,
     CreateHost,
     GetHost(HostName),
@@ -98,6 +98,7 @@ pub enum AdminRoute {
     RotateKeys,
     Audit,
     Licensing(LicensingRoute),
+    Account(AccountRoute),
 }
 
 /// Why there is no route.
@@ -115,13 +116,12 @@ pub enum RouteError {
 }
 
 impl AdminRoute {
-    /// What a token must be allowed to do: the one table of permissions per route.
+    /// What a caller must be allowed to do: the one table of permissions per route.
     #[must_use]
     pub const fn permission(&self) -> Permission {
         match self {
             Self::Version => Permission::Public,
-            Self::Me
-            | Self::ListHosts
+            Self::ListHosts
             | Self::GetHost(_)
             | Self::HostPorts(_)
             | Self::ListBlueprints
@@ -163,6 +163,7 @@ impl AdminRoute {
             | Self::RotateKeys
             | Self::Audit => Permission::Own,
             Self::Licensing(route) => route.permission(),
+            Self::Account(route) => route.permission(),
         }
     }
 }
@@ -234,7 +235,6 @@ fn admin(segments: &[&str]) -> Result<Vec<(Method, AdminRoute)>, RouteError> {
     use Method::{Delete, Get, Patch, Post};
     Ok(match segments {
         ["version"] => vec![(Get, R::Version)],
-        ["me"] => vec![(Get, R::Me)],
         ["hosts"] => vec![(Get, R::ListHosts), (Post, R::CreateHost)],
         ["hosts", name] => {
             let name: HostName = part(name)?;
@@ -286,6 +286,9 @@ fn admin(segments: &[&str]) -> Result<Vec<(Method, AdminRoute)>, RouteError> {
         ["keys", "rotate"] => vec![(Post, R::RotateKeys)],
         ["audit"] => vec![(Get, R::Audit)],
         other => {
+            if let Some(account) = account_route::at(other)? {
+                return Ok(account.into_iter().map(|(m, route)| (m, R::Account(route))).collect());
+            }
             let licensing = licensing_route::at(other)?;
             return Ok(licensing.into_iter().map(|(m, route)| (m, R::Licensing(route))).collect());
         }
@@ -313,4 +316,4 @@ fn release_number(text: &str) -> Result<u32, RouteError> {
 
 #[cfg(test)]
 #[path = "route_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -13,13 +13,28 @@ fn admin_of(method: Method, path: &str) -> AdminRoute {
 }
 
 /// Every route of the admin API with its address as the command line builds it.
-fn table() -> Vec<(Method, String, Permission)> {
+pub(in crate::http) fn table() -> Vec<(Method, String, Permission)> {
     use Method::{Delete, Get, Patch, Post};
-    use Permission::{Operate, Own, Public, Read};
+    use Permission::{Oneself, Operate, Own, Public, Read};
     let text = str::to_owned;
     vec![
         (Get, text(paths::VERSION), Public),
-        (Get, text(paths::ME), Read),
+        (Post, text(paths::LOGIN), Public),
+        (Post, text(paths::REFRESH), Public),
+        (Post, text(paths::LOGOUT), Public),
+        (Get, text(paths::ME), Oneself),
+        (Patch, text(paths::ME), Oneself),
+        (Post, text(paths::ME_PASSWORD), Oneself),
+        (Get, text(paths::ME_SETTINGS), Oneself),
+        (Patch, text(paths::ME_SETTINGS), Oneself),
+        (Get, text(paths::USERS), Own),
+        (Post, text(paths::USERS), Own),
+        (Get, paths::user(JOB), Own),
+        (Patch, paths::user(JOB), Own),
+        (Delete, paths::user(JOB), Own),
+        (Post, paths::user_do(JOB, "disable"), Own),
+        (Post, paths::user_do(JOB, "enable"), Own),
+        (Post, paths::user_do(JOB, "reset-password"), Own),
         (Get, text(paths::HOSTS), Read),
         (Post, text(paths::HOSTS), Own),
         (Get, paths::host("vps-1"), Read),
@@ -100,13 +115,45 @@ fn every_address_has_its_own_route_and_permission() {
     }
 }
 
+/// Names of the variants of an enum, from the text that declares it.
+fn variants<'s>(source: &'s str, declaration: &str) -> Vec<&'s str> {
+    let body = source.split_once(declaration).unwrap().1.split_once("\n}").unwrap().0;
+    body.lines()
+        .filter_map(|line| line.strip_prefix("    "))
+        .map(|line| line.split(['(', ',']).next().unwrap())
+        .filter(|name| name.starts_with(|c: char| c.is_ascii_uppercase()))
+        .collect()
+}
+
+#[test]
+fn the_table_of_addresses_has_every_route() {
+    let shown: Vec<String> =
+        table().iter().map(|(method, path, _)| format!("{:?}", admin_of(*method, path))).collect();
+    let sources = [
+        (include_str!("route.rs"), "pub enum AdminRoute {"),
+        (include_str!("licensing_route.rs"), "pub enum LicensingRoute {"),
+        (include_str!("account_route.rs"), "pub enum AccountRoute {"),
+    ];
+    let mut seen = 0;
+    for (source, declaration) in sources {
+        for name in variants(source, declaration) {
+            let there = shown
+                .iter()
+                .any(|route| route.split(['(', ')', ' ', ',', '{']).any(|word| word == name));
+            assert!(there, "{declaration} {name} has no line in the table");
+            seen += 1;
+        }
+    }
+    assert!(seen > shown.len(), "{seen} variants of {} routes", shown.len());
+}
+
 #[test]
 fn every_role_may_do_exactly_what_the_table_says() {
     for (method, path, _) in table() {
         let permission = admin_of(method, &path).permission();
         for role in Role::ALL {
             let expected = match permission {
-                Permission::Public | Permission::Read => true,
+                Permission::Public | Permission::Oneself | Permission::Read => true,
                 Permission::Operate => role == Role::Operator || role == Role::Owner,
                 Permission::Approve => role == Role::Approver || role == Role::Owner,
                 Permission::Own => role == Role::Owner,

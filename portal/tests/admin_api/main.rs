@@ -14,6 +14,8 @@ mod jobs;
 mod lease_client;
 mod leases;
 mod licensing;
+mod sessions;
 mod tenant_keys;
 mod tenants;
+mod users;
 mod validation;

@@ -12,7 +12,7 @@ fn me() -> Value {
     json!({
         "token": { "id": ID, "name": "anna", "role": "owner", "hint": "fhk_Ab…yz",
                    "createdBy": "system", "createdAt": 0 },
-        "actor": "token:anna"
+        "actor": "token:anna", "role": "owner"
     })
 }
 

@@ -7,3 +7,4 @@ mod fake;
 mod licensing;
 mod local;
 mod storage;
+mod users;

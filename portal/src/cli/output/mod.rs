@@ -7,7 +7,7 @@ mod when;
 
 pub(crate) use fields::Fields;
 pub(crate) use table::Table;
-pub(crate) use terminal::{Paint, Terminal, read_secret};
+pub(crate) use terminal::{Paint, Terminal, read_password, read_secret};
 pub(crate) use when::{age, duration, moment};
 
 /// One line without control characters: host names, messages and outputs of hosts and apps are

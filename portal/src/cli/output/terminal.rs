@@ -101,6 +101,15 @@ impl Drop for Hush {
 /// # Errors
 /// When standard input cannot be read, is not text, or the person pressed Ctrl-C.
 pub(crate) fn read_secret(terminal: Terminal, prompt: &str) -> io::Result<Secret> {
+    let line = read_password(terminal, prompt)?;
+    Ok(Secret::new(line.expose().trim().to_owned()))
+}
+
+/// As [`read_secret`], but spaces at the ends belong to it.
+///
+/// # Errors
+/// As [`read_secret`].
+pub(crate) fn read_password(terminal: Terminal, prompt: &str) -> io::Result<Secret> {
     let mut line = Zeroizing::new(Vec::new());
     if terminal.ask {
         let mut stderr = io::stderr();
@@ -116,7 +125,7 @@ pub(crate) fn read_secret(terminal: Terminal, prompt: &str) -> io::Result<Secret
     }
     let text = std::str::from_utf8(&line)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not text"))?;
-    Ok(Secret::new(text.trim().to_owned()))
+    Ok(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 /// The keys of one line, as a terminal without line editing gives them.

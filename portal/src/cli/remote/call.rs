@@ -5,7 +5,7 @@ use std::time::Duration;
 use freehold_protocol::problem::Problem;
 use rustls::CertificateError as Why;
 
-use super::tls::AuthoritiesError;
+use super::{session::StoreError, tls::AuthoritiesError};
 use crate::{
     cli::error::{CliError, causes_of},
     exit::Exit,
@@ -23,6 +23,9 @@ pub(crate) enum CallError {
         #[source]
         source: AuthoritiesError,
     },
+    /// The stored login cannot be used.
+    #[error(transparent)]
+    Stored(#[from] StoreError),
     /// There was no HTTP answer.
     #[error("the portal {url} cannot be reached")]
     Unreachable {
@@ -82,7 +85,15 @@ impl CallError {
             Self::Unreachable { source, .. } => tls_fault(source).is_none(),
             Self::Answered { problem, .. } => matches!(problem.status, 408 | 425 | 429 | 500..),
             Self::Foreign { status, .. } => matches!(status, 408 | 425 | 429 | 500..),
-            Self::Malformed { .. } | Self::Authorities { .. } => false,
+            Self::Malformed { .. } | Self::Authorities { .. } | Self::Stored(_) => false,
+        }
+    }
+
+    /// The portal's code, if it has refused.
+    pub(crate) fn code(&self) -> &str {
+        match self {
+            Self::Answered { problem, .. } => &problem.code,
+            _ => "",
         }
     }
 
@@ -96,7 +107,7 @@ impl CallError {
 
     const fn exit(&self) -> Exit {
         match self {
-            Self::Authorities { .. } => Exit::Usage,
+            Self::Authorities { .. } | Self::Stored(_) => Exit::Usage,
             Self::Unreachable { .. } | Self::Malformed { .. } | Self::Foreign { .. } => {
                 Exit::Portal
             }
@@ -112,6 +123,8 @@ impl CallError {
 
     fn hint(&self) -> String {
         match self {
+            // It becomes an error of its own, with its own hint.
+            Self::Stored(_) => String::new(),
             Self::Authorities { .. } => {
                 "install the package ca-certificates, or name the portal's authority with --ca-file"
                     .into()
@@ -155,6 +168,10 @@ fn tls_fault(error: &ureq::Error) -> Option<&rustls::Error> {
 
 impl From<CallError> for CliError {
     fn from(error: CallError) -> Self {
+        let error = match error {
+            CallError::Stored(error) => return error.into(),
+            other => other,
+        };
         let mut shown = Self::new(error.exit(), error.to_string()).hint(error.hint());
         shown.causes = causes_of(&error);
         if let CallError::Answered { problem, .. } = error {

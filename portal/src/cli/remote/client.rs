@@ -9,9 +9,13 @@ use ureq::{
     http::{Method, Request, Response, request::Builder},
     tls::{RootCerts, TlsConfig},
 };
+use zeroize::Zeroizing;
 
-use super::{Address, CallError, Session, tls};
-use crate::api::{MAX_LIMIT, Page};
+use super::{Address, CallError, Session, keeper::Keeper, session::path, tls};
+use crate::api::{
+    MAX_LIMIT, Page, paths,
+    users::{RefreshToken, SessionTokens},
+};
 
 /// Longest time for name lookup and connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,7 +37,14 @@ pub(crate) type Query<'a> = Vec<(&'a str, String)>;
 pub(crate) struct Client {
     agent: ureq::Agent,
     address: Address,
-    token: Option<Secret>,
+    proof: Proof,
+}
+
+/// What proves who asks.
+enum Proof {
+    Nothing,
+    Token(Secret),
+    Session(Keeper),
 }
 
 impl std::fmt::Debug for Client {
@@ -72,7 +83,12 @@ impl Client {
                     .build(),
             );
         }
-        Ok(Self { agent: builder.build().new_agent(), address, token: session.token.clone() })
+        let proof = match (&session.token, &session.user) {
+            (Some(token), _) => Proof::Token(token.clone()),
+            (None, Some(tokens)) => Proof::Session(Keeper::new(path()?, tokens.clone())),
+            (None, None) => Proof::Nothing,
+        };
+        Ok(Self { agent: builder.build().new_agent(), address, proof })
     }
 
     /// Where it is.
@@ -102,8 +118,8 @@ impl Client {
         query: &Query<'_>,
         wait: Duration,
     ) -> Result<T, CallError> {
-        let request = self.request(Method::GET, &with_query(path, query));
-        self.send(request.body(()), wait)
+        let path = with_query(path, query);
+        self.send(|token| self.request(Method::GET, &path, token).body(()), wait)
     }
 
     /// All entries of a list, or the first `limit`.
@@ -168,11 +184,13 @@ impl Client {
         let key = uuid::Uuid::now_v7().to_string();
         let body = body.map_or(Ok(Vec::new()), |body| self.encode(body))?;
         patiently(|| {
-            let request = self
-                .request(Method::POST, path)
-                .header("idempotency-key", &key)
-                .header("content-type", "application/json");
-            self.send(request.body(&body[..]), Duration::ZERO)
+            let request = |token: Option<&Secret>| {
+                self.request(Method::POST, path, token)
+                    .header("idempotency-key", &key)
+                    .header("content-type", "application/json")
+                    .body(&body[..])
+            };
+            self.send(request, Duration::ZERO)
         })
     }
 
@@ -187,11 +205,13 @@ impl Client {
         body: &impl Serialize,
     ) -> Result<T, CallError> {
         let body = self.encode(body)?;
-        let request = self
-            .request(Method::PATCH, path)
-            .header("if-match", format!("\"{generation}\""))
-            .header("content-type", "application/merge-patch+json");
-        self.send(request.body(&body[..]), Duration::ZERO)
+        let request = |token: Option<&Secret>| {
+            self.request(Method::PATCH, path, token)
+                .header("if-match", format!("\"{generation}\""))
+                .header("content-type", "application/merge-patch+json")
+                .body(&body[..])
+        };
+        self.send(request, Duration::ZERO)
     }
 
     /// A DELETE, of the version that was read where the thing has one.
@@ -199,30 +219,78 @@ impl Client {
     /// # Errors
     /// See [`CallError`].
     pub(crate) fn delete(&self, path: &str, generation: Option<u64>) -> Result<(), CallError> {
-        let mut request = self.request(Method::DELETE, path);
-        if let Some(generation) = generation {
-            request = request.header("if-match", format!("\"{generation}\""));
-        }
-        let _answer: serde_json::Value = self.send(request.body(()), Duration::ZERO)?;
+        let request = |token: Option<&Secret>| {
+            let mut request = self.request(Method::DELETE, path, token);
+            if let Some(generation) = generation {
+                request = request.header("if-match", format!("\"{generation}\""));
+            }
+            request.body(())
+        };
+        let _answer: serde_json::Value = self.send(request, Duration::ZERO)?;
         Ok(())
+    }
+
+    /// A POST of a secret that proves by itself who asks, sent once: a second time could mean that somebody
+    /// has a copy of it.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(crate) fn prove<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, CallError> {
+        let body = Zeroizing::new(self.encode(body)?);
+        let request = self
+            .request(Method::POST, path, None)
+            .header("content-type", "application/json")
+            .body(&body[..]);
+        self.send_once(request, Duration::ZERO)
+    }
+
+    fn refresh(&self, token: &Secret) -> Result<SessionTokens, CallError> {
+        let body = RefreshToken { refresh_token: token.expose().to_owned() };
+        self.prove(paths::REFRESH, &body)
     }
 
     fn encode(&self, body: &impl Serialize) -> Result<Vec<u8>, CallError> {
         serde_json::to_vec(body).map_err(|error| self.malformed(error))
     }
 
-    fn request(&self, method: Method, path: &str) -> Builder {
+    fn request(&self, method: Method, path: &str, token: Option<&Secret>) -> Builder {
         let mut request = Request::builder()
             .method(method)
             .uri(self.address.url(path))
             .header("accept", "application/json, application/problem+json");
-        if let Some(token) = &self.token {
+        if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {}", token.expose()));
         }
         request
     }
 
+    /// Sends a request with what proves who asks. An access token that the portal takes no longer is renewed,
+    /// once: the clocks of the two may differ.
     fn send<T: DeserializeOwned, B: AsSendBody>(
+        &self,
+        request: impl Fn(Option<&Secret>) -> Result<Request<B>, ureq::http::Error>,
+        wait: Duration,
+    ) -> Result<T, CallError> {
+        let keeper = match &self.proof {
+            Proof::Nothing => return self.send_once(request(None), wait),
+            Proof::Token(token) => return self.send_once(request(Some(token)), wait),
+            Proof::Session(keeper) => keeper,
+        };
+        let access = keeper.access(|token| self.refresh(token))?;
+        match self.send_once(request(Some(&access)), wait) {
+            Err(error) if matches!(error.code(), "access_expired" | "token_unknown") => {
+                let access = keeper.renew(&access, |token| self.refresh(token))?;
+                self.send_once(request(Some(&access)), wait)
+            }
+            other => other,
+        }
+    }
+
+    fn send_once<T: DeserializeOwned, B: AsSendBody>(
         &self,
         request: Result<Request<B>, ureq::http::Error>,
         wait: Duration,

@@ -7,10 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use freehold_protocol::secret::Secret;
+use freehold_protocol::{secret::Secret, time::Timestamp};
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
-use super::Address;
+use super::{Address, UserTokens};
 use crate::{cli::error::CliError, exit::Exit};
 
 /// Largest stored session, in bytes.
@@ -22,8 +23,8 @@ const MAX_SESSION_BYTES: u64 = 64 * 1024;
 pub(crate) struct ConnectArgs {
     /// The portal's address, in place of the one that `freehold login` stored
     ///
-    /// The stored token is sent to the stored address only: with another address, give the token
-    /// in FREEHOLD_TOKEN.
+    /// What is stored is sent to the stored address only: with another address, give a token in
+    /// FREEHOLD_TOKEN.
     #[arg(long, global = true, value_name = "URL", env = "FREEHOLD_URL", hide_env_values = true)]
     pub(crate) url: Option<String>,
     /// A PEM file with the authority of the portal's certificate, besides the system's
@@ -40,15 +41,17 @@ pub(crate) struct ConnectArgs {
     pub(crate) insecure_http: bool,
 }
 
-/// A portal and the token for it.
+/// A portal and what proves to it who asks.
 #[derive(Debug, Clone)]
 pub(crate) struct Session {
     /// Where it is.
     pub(crate) address: Address,
     /// An authority besides the system's.
     pub(crate) ca_file: Option<PathBuf>,
-    /// What proves who asks.
+    /// An API token.
     pub(crate) token: Option<Secret>,
+    /// The session of a user, in place of a token.
+    pub(crate) user: Option<UserTokens>,
     /// Whether http:// to another machine was allowed.
     pub(crate) insecure_http: bool,
 }
@@ -58,11 +61,23 @@ pub(crate) struct Session {
 #[serde(deny_unknown_fields)]
 struct Stored {
     url: String,
-    token: String,
+    #[serde(default)]
+    token: Option<String>,
+    #[serde(default)]
+    user: Option<StoredUser>,
     #[serde(default)]
     ca_file: Option<PathBuf>,
     #[serde(default)]
     insecure_http: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredUser {
+    login: String,
+    access_token: String,
+    access_until: Timestamp,
+    refresh_token: String,
 }
 
 /// Why a session cannot be read or written.
@@ -91,6 +106,12 @@ pub(crate) enum StoreError {
         /// In which way.
         what: String,
     },
+    /// Another command holds it.
+    #[error("{} is held by another freehold command", .0.display())]
+    Busy(PathBuf),
+    /// It was there when the command began.
+    #[error("somebody has logged out meanwhile")]
+    LoggedOut,
     /// It cannot be written or removed.
     #[error("cannot write {}", file.display())]
     Write {
@@ -107,10 +128,13 @@ impl From<StoreError> for CliError {
         let hint = match &error {
             StoreError::NoHome => "set HOME, or use FREEHOLD_URL and FREEHOLD_TOKEN".to_owned(),
             StoreError::Exposed(file) => format!(
-                "run `chmod 600 {}`; if others may have read it, revoke the token with `freehold token revoke`",
+                "run `chmod 600 {}`; if others may have read it, run `freehold logout`, or revoke the token with `freehold token revoke`",
                 file.display()
             ),
-            StoreError::Malformed { .. } => "run `freehold login URL` again".to_owned(),
+            StoreError::Busy(_) => "see what that command waits for, then try again".to_owned(),
+            StoreError::Malformed { .. } | StoreError::LoggedOut => {
+                "run `freehold login URL` again".to_owned()
+            }
             StoreError::Read { .. } | StoreError::Write { .. } => {
                 "check the owner and rights of the file and its folder".to_owned()
             }
@@ -157,10 +181,24 @@ impl Session {
             .map_err(|error: toml::de::Error| malformed(error.message().to_owned()))?;
         let address: Address =
             stored.url.parse().map_err(|error| malformed(format!("url: {error}")))?;
+        let (token, user) = match (stored.token, stored.user) {
+            (Some(token), None) => (Some(Secret::new(token)), None),
+            (None, Some(user)) => {
+                let user = UserTokens {
+                    login: user.login,
+                    access: Secret::new(user.access_token),
+                    access_until: user.access_until,
+                    refresh: Secret::new(user.refresh_token),
+                };
+                (None, Some(user))
+            }
+            _ => return Err(malformed("it has neither a token nor a user, or both".to_owned())),
+        };
         Ok(Some(Self {
             address,
             ca_file: stored.ca_file,
-            token: Some(Secret::new(stored.token)),
+            token,
+            user,
             insecure_http: stored.insecure_http,
         }))
     }
@@ -187,15 +225,24 @@ impl Session {
         let mut text =
             "# Written by `freehold login`. It holds a token: keep it private.\n".to_owned();
         text.push_str(&format!("url = {}\n", quoted(&self.address.to_string())));
-        let token = self.token.as_ref().map_or("", Secret::expose);
-        text.push_str(&format!("token = {}\n", quoted(token)));
+        if let Some(token) = &self.token {
+            text.push_str(&format!("token = {}\n", quoted(token.expose())));
+        }
         if let Some(ca_file) = &self.ca_file {
             text.push_str(&format!("ca_file = {}\n", quoted(&ca_file.to_string_lossy())));
         }
         if self.insecure_http {
             text.push_str("insecure_http = true\n");
         }
-        let text = zeroize::Zeroizing::new(text);
+        // A table stands at the end.
+        if let Some(user) = &self.user {
+            text.push_str("\n[user]\n");
+            text.push_str(&format!("login = {}\n", quoted(&user.login)));
+            text.push_str(&format!("access_token = {}\n", quoted(user.access.expose())));
+            text.push_str(&format!("access_until = {}\n", user.access_until.as_millis()));
+            text.push_str(&format!("refresh_token = {}\n", quoted(user.refresh.expose())));
+        }
+        let text = Zeroizing::new(text);
         let mut opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
         opened.write_all(text.as_bytes())?;
         opened.sync_all()
@@ -245,7 +292,13 @@ fn merge(
             match stored.filter(|stored| stored.address == address) {
                 Some(stored) => stored,
                 // A stored token is never sent to another address than it was stored for.
-                None => Session { address, ca_file: None, token: None, insecure_http: false },
+                None => Session {
+                    address,
+                    ca_file: None,
+                    token: None,
+                    user: None,
+                    insecure_http: false,
+                },
             }
         }
         (None, Some(stored)) => stored,
@@ -255,7 +308,7 @@ fn merge(
         }
     };
     if token.is_some() {
-        session.token = token;
+        (session.token, session.user) = (token, None);
     }
     if args.ca_file.is_some() {
         session.ca_file.clone_from(&args.ca_file);

@@ -1,6 +1,6 @@
 //! `freehold token add`.
 
-use clap::ValueEnum;
+use freehold_protocol::ids::TenantSlug;
 
 use crate::{
     api::{
@@ -11,34 +11,26 @@ use crate::{
         context::Ctx,
         error::CliError,
         output::{clean, moment},
+        parse::Role,
     },
     exit::Exit,
 };
-
-/// What a token may do; each role may do what the ones before it may.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Role {
-    /// Look at everything but tokens and the audit log
-    Viewer,
-    /// Publish blueprints; add, deploy, check and remove tenants; follow and cancel jobs
-    Operator,
-    /// Approve what operators ask for
-    Approver,
-    /// Everything: hosts, tokens, keys, the audit log
-    Owner,
-}
 
 /// Make an API token, shown once
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
   freehold token add ci --role operator --expires-in-days 90
-  freehold token add anna --role owner")]
+  freehold token add shop-acme --role operator --tenant acme
+  freehold token add rescue --role owner")]
 pub(crate) struct Args {
     /// What it is for, such as `ci` or `anna`
     name: String,
     /// What it may do
     #[arg(long)]
     role: Role,
+    /// Limit it to one tenant; an owner cannot be limited
+    #[arg(long, value_name = "SLUG")]
+    tenant: Option<TenantSlug>,
     /// Days until it expires; it does not when left out
     #[arg(long, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_TOKEN_DAYS)))]
@@ -47,8 +39,12 @@ pub(crate) struct Args {
 
 /// Makes and prints it.
 pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, CliError> {
-    let role = args.role.to_possible_value().map_or_else(String::new, |v| v.get_name().to_owned());
-    let body = CreateToken { name: args.name.clone(), role, expires_in_days: args.expires_in_days };
+    let body = CreateToken {
+        name: args.name.clone(),
+        role: args.role.as_str().to_owned(),
+        tenant: args.tenant.as_ref().map(ToString::to_string),
+        expires_in_days: args.expires_in_days,
+    };
     let created: TokenCreated = ctx.client()?.post(paths::TOKENS, Some(&body))?;
     let now = ctx.now();
     if ctx.json {

@@ -24,7 +24,7 @@ pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, CliError> {
     let tokens: Vec<TokenView> = ctx.client()?.list(paths::TOKENS, &Vec::new(), args.limit)?;
     let now = ctx.now();
     ctx.entries(&tokens, "there is no token", |tokens| {
-        let mut table = Table::new(["ID", "NAME", "ROLE", "HINT", "BY", "USED", "STATE"]);
+        let mut table = Table::new(["ID", "NAME", "ROLE", "TENANT", "HINT", "BY", "USED", "STATE"]);
         for token in tokens {
             let state = match (token.revoked_at, token.expires_at) {
                 (Some(at), _) => format!("revoked {} ago", age(at, now)),
@@ -36,6 +36,7 @@ pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, CliError> {
                 token.id.to_string(),
                 token.name.clone(),
                 token.role.clone(),
+                token.tenant.clone().unwrap_or_else(|| "-".into()),
                 token.hint.clone(),
                 token.created_by.clone(),
                 token.last_used_at.map_or_else(|| "never".into(), |at| age(at, now)),

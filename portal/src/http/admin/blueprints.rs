@@ -51,7 +51,7 @@ pub(super) fn publish(ctx: &Context<'_>) -> Result<Answer, AppError> {
 pub(super) fn list(ctx: &Context<'_>) -> Result<Answer, AppError> {
     let query = Query::parse(&ctx.request.head, &["limit", "cursor"])?;
     let (limit, after) = (query.limit()?, query.after("blueprints")?);
-    let page = ctx.db.read(|read| {
+    let page = ctx.read(|read| {
         let mut rows = blueprints::list(read, &after, limit + 1)?;
         let next = input::next_page(&mut rows, limit, "blueprints", |row| row.0.to_string());
         let mut items = Vec::with_capacity(rows.len());
@@ -67,7 +67,7 @@ pub(super) fn list(ctx: &Context<'_>) -> Result<Answer, AppError> {
 }
 
 pub(super) fn get(ctx: &Context<'_>, name: &BlueprintName) -> Result<Answer, AppError> {
-    let detail = ctx.db.read(|read| {
+    let detail = ctx.read(|read| {
         let created_at = blueprints::created_at(read, name)?
             .ok_or_else(|| AppError::not_found("blueprint", name))?;
         let releases = blueprints::releases(read, name, MAX_RELEASES_SHOWN)?;
@@ -86,7 +86,7 @@ pub(super) fn release(
     name: &BlueprintName,
     number: u32,
 ) -> Result<Answer, AppError> {
-    let detail = ctx.db.read(|read| {
+    let detail = ctx.read(|read| {
         let release = blueprints::release(read, name, number)?
             .ok_or_else(|| AppError::not_found("release", format!("{name}:{number}")))?;
         let (source, model) = blueprints::content(read, name, number)?;

@@ -41,7 +41,7 @@ pub(super) fn list(ctx: &Context<'_>) -> Result<Answer, AppError> {
     let query = Query::parse(&ctx.request.head, &["limit", "cursor", "organizationId"])?;
     let (limit, after) = (query.limit()?, query.after("customers")?);
     let organization = query.get("organizationId");
-    let page = ctx.db.read(|read| {
+    let page = ctx.read(|read| {
         let mut rows = customers::list(read, organization, &after, limit + 1)?;
         let next = input::next_page(&mut rows, limit, "customers", |row| row.id.to_string());
         Ok(Page { items: rows.into_iter().map(view).collect(), next })
@@ -60,19 +60,19 @@ pub(super) fn create(ctx: &Context<'_>) -> Result<Answer, AppError> {
 }
 
 pub(super) fn get(ctx: &Context<'_>, id: CustomerId) -> Result<Answer, AppError> {
-    answer(ctx.db.read(|read| app::find(read, id))?)
+    answer(ctx.read(|read| app::find(read, id))?)
 }
 
 pub(super) fn update(ctx: &Context<'_>, id: CustomerId) -> Result<Answer, AppError> {
     let generation = input::if_match(&ctx.request.head)?;
     let request: UpdateCustomer = input::body(ctx.request)?;
     let update = app::UpdateCustomer { id, generation, request, actor: ctx.actor() };
-    answer(ctx.db.write(move |tx| update.apply(tx))?)
+    answer(ctx.write(move |tx| update.apply(tx))?)
 }
 
 pub(super) fn delete(ctx: &Context<'_>, id: CustomerId) -> Result<Answer, AppError> {
     let generation = input::if_match_optional(&ctx.request.head)?;
     let delete = app::DeleteCustomer { id, generation, actor: ctx.actor() };
-    ctx.db.write(move |tx| delete.apply(tx))?;
+    ctx.write(move |tx| delete.apply(tx))?;
     Ok(Answer::no_content())
 }

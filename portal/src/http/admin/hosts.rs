@@ -104,7 +104,7 @@ fn answer(read: &Read<'_>, status: u16, host: HostRow) -> Result<Answer, AppErro
 pub(super) fn list(ctx: &Context<'_>) -> Result<Answer, AppError> {
     let query = Query::parse(&ctx.request.head, &["limit", "cursor"])?;
     let (limit, after) = (query.limit()?, query.after("hosts")?);
-    let page = ctx.db.read(|read| {
+    let page = ctx.read(|read| {
         let mut rows = hosts::page(read, &after, limit as usize + 1)?;
         let next = input::next_page(&mut rows, limit, "hosts", |row| row.name.to_string());
         let items = rows.into_iter().map(|row| view(read, row)).collect::<Result<_, _>>()?;
@@ -124,14 +124,14 @@ pub(super) fn create(ctx: &Context<'_>) -> Result<Answer, AppError> {
 }
 
 pub(super) fn get(ctx: &Context<'_>, name: &HostName) -> Result<Answer, AppError> {
-    ctx.db.read(|read| answer(read, 200, app::find(read, name)?))
+    ctx.read(|read| answer(read, 200, app::find(read, name)?))
 }
 
 pub(super) fn update(ctx: &Context<'_>, name: HostName) -> Result<Answer, AppError> {
     let generation = input::if_match(&ctx.request.head)?;
     let request: UpdateHost = input::body(ctx.request)?;
     let actor = ctx.actor();
-    ctx.db.write(move |tx| {
+    ctx.write(move |tx| {
         let host = app::UpdateHost { name, generation, request, actor }.apply(tx)?;
         answer(tx, 200, host)
     })
@@ -148,7 +148,7 @@ fn optional_match(ctx: &Context<'_>) -> Result<Option<u64>, AppError> {
 pub(super) fn delete(ctx: &Context<'_>, name: HostName) -> Result<Answer, AppError> {
     let generation = optional_match(ctx)?;
     let actor = ctx.actor();
-    ctx.db.write(move |tx| app::DeleteHost { name, generation, actor }.apply(tx))?;
+    ctx.write(move |tx| app::DeleteHost { name, generation, actor }.apply(tx))?;
     Ok(Answer::no_content())
 }
 
@@ -167,19 +167,19 @@ pub(super) fn enrollment_token(ctx: &Context<'_>, name: HostName) -> Result<Answ
 pub(super) fn resume(ctx: &Context<'_>, name: HostName) -> Result<Answer, AppError> {
     input::no_body(ctx.request)?;
     let (actor, keys) = (ctx.actor(), ctx.keys.clone());
-    ctx.db.write(move |tx| answer(tx, 200, app::ResumeHost { name, actor }.apply(tx, &keys)?))
+    ctx.write(move |tx| answer(tx, 200, app::ResumeHost { name, actor }.apply(tx, &keys)?))
 }
 
 pub(super) fn revoke(ctx: &Context<'_>, name: HostName) -> Result<Answer, AppError> {
     let request: RevokeHostBody = input::body_or_default(ctx.request)?;
     let actor = ctx.actor();
-    ctx.db.write(move |tx| answer(tx, 200, RevokeHost { name, request, actor }.apply(tx)?))
+    ctx.write(move |tx| answer(tx, 200, RevokeHost { name, request, actor }.apply(tx)?))
 }
 
 fn set_draining(ctx: &Context<'_>, name: HostName, to: app::Draining) -> Result<Answer, AppError> {
     input::no_body(ctx.request)?;
     let actor = ctx.actor();
-    ctx.db.write(move |tx| answer(tx, 200, app::SetDraining { name, to, actor }.apply(tx)?))
+    ctx.write(move |tx| answer(tx, 200, app::SetDraining { name, to, actor }.apply(tx)?))
 }
 
 pub(super) fn drain(ctx: &Context<'_>, name: HostName) -> Result<Answer, AppError> {
@@ -200,7 +200,7 @@ pub(super) fn probe(ctx: &Context<'_>, name: HostName) -> Result<Answer, AppErro
 }
 
 pub(super) fn ports(ctx: &Context<'_>, name: HostName) -> Result<Answer, AppError> {
-    let ports = ctx.db.read(|read| {
+    let ports = ctx.read(|read| {
         let host = app::find(read, &name)?;
         let (received_at, reserved) = inventory::of(read, host.id)?
             .map(|(inventory, at)| (Some(at), inventory.ports))

@@ -36,7 +36,7 @@ fn refused(message: String) -> AppError {
 }
 
 fn tenant(ctx: &Context<'_>, slug: &TenantSlug) -> Result<TenantId, AppError> {
-    Ok(ctx.db.read(|read| tenants::find(read, slug))?.id)
+    Ok(ctx.read(|read| tenants::find(read, slug))?.id)
 }
 
 fn line(row: LineRow) -> LogLine {
@@ -186,7 +186,7 @@ fn day_of(query: &Query, name: &str) -> Result<Option<i64>, AppError> {
 pub(super) fn usage(ctx: &Context<'_>, slug: &TenantSlug) -> Result<Answer, AppError> {
     let known = ["from", "to", "metric", "format", "limit", "cursor"];
     let query = Query::parse(&ctx.request.head, &known)?;
-    let to = day_of(&query, "to")?.unwrap_or_else(|| day(ctx.db.now()));
+    let to = day_of(&query, "to")?.unwrap_or_else(|| day(ctx.now()));
     let from = day_of(&query, "from")?.unwrap_or(to - 29);
     if from > to || to - from >= MAX_USAGE_DAYS {
         return Err(refused("from and to do not fit together".into()).advice(format!(

@@ -143,8 +143,9 @@ pub(super) fn list(ctx: &Context<'_>) -> Result<Answer, AppError> {
         host: query.parsed("host")?,
         tenant: query.parsed("tenant")?,
         kind: query.parsed("kind")?,
+        of: ctx.tenant(),
     };
-    let page = ctx.db.read(|read| {
+    let page = ctx.read(|read| {
         let mut rows = job_views::list(read, &filter, &before, limit + 1)?;
         let next = input::next_page(&mut rows, limit, "jobs", |row| row.job.id.to_string());
         Ok(Page { items: rows.into_iter().map(summary).collect(), next })
@@ -153,20 +154,20 @@ pub(super) fn list(ctx: &Context<'_>) -> Result<Answer, AppError> {
 }
 
 pub(super) fn get(ctx: &Context<'_>, id: JobId) -> Result<Answer, AppError> {
-    let view = ctx.db.read(|read| view(read, id))?;
+    let view = ctx.read(|read| view(read, id))?;
     Ok(Answer::ok(&view)?.generation(view.generation))
 }
 
 pub(super) fn delete(ctx: &Context<'_>, id: JobId) -> Result<Answer, AppError> {
     let actor = ctx.actor();
-    ctx.db.write(move |tx| app::DeleteJob { id, actor }.apply(tx))?;
+    ctx.write(move |tx| app::DeleteJob { id, actor }.apply(tx))?;
     Ok(Answer::no_content())
 }
 
 pub(super) fn cancel(ctx: &Context<'_>, id: JobId) -> Result<Answer, AppError> {
     let CancelJob { reason } = input::body_or_default(ctx.request)?;
     let actor = ctx.actor();
-    ctx.db.write(move |tx| {
+    ctx.write(move |tx| {
         app::CancelJob { id, reason, actor }.apply(tx)?;
         accepted(tx, id)
     })
@@ -184,7 +185,7 @@ pub(super) fn retry(ctx: &Context<'_>, id: JobId) -> Result<Answer, AppError> {
 pub(super) fn resume(ctx: &Context<'_>, id: JobId) -> Result<Answer, AppError> {
     input::no_body(ctx.request)?;
     let actor = ctx.actor();
-    ctx.db.write(move |tx| {
+    ctx.write(move |tx| {
         app::ResumeJob { id, actor }.apply(tx)?;
         accepted(tx, id)
     })
@@ -209,7 +210,7 @@ pub(super) fn events(ctx: &Context<'_>, id: JobId) -> Result<Answer, AppError> {
     let until = Instant::now() + Duration::from_secs(wait.into());
     let mut first: Option<(String, u32)> = None;
     loop {
-        let found = ctx.db.read(|read| events_now(read, id, after))?;
+        let found = ctx.read(|read| events_now(read, id, after))?;
         let seen = first.get_or_insert_with(|| (found.state.clone(), found.attempt));
         let news = !found.events.is_empty()
             || found.rested

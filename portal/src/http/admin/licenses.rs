@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use freehold_protocol::ids::BlueprintName;
+use freehold_protocol::ids::{BlueprintName, TenantId};
 
 use super::Context;
 use crate::{
@@ -34,10 +34,16 @@ use crate::{
 
 fn view(read: &Read<'_>, row: LicenseRow) -> Result<LicenseView, AppError> {
     let plan = plans::find(read, &row.plan)?;
-    view_of(read, row, &plan)
+    view_of(read, row, &plan, None)
 }
 
-fn view_of(read: &Read<'_>, row: LicenseRow, plan: &PlanRow) -> Result<LicenseView, AppError> {
+/// `only`: the one tenant that the reader may see of those that have the license.
+fn view_of(
+    read: &Read<'_>,
+    row: LicenseRow,
+    plan: &PlanRow,
+    only: Option<TenantId>,
+) -> Result<LicenseView, AppError> {
     let gives = row.overrides.apply(&plans::entitlement(plan));
     let now = read.now();
     let status = row.status.at(row.expires_at, now);
@@ -59,7 +65,7 @@ fn view_of(read: &Read<'_>, row: LicenseRow, plan: &PlanRow) -> Result<LicenseVi
         features: as_list(&gives.features),
         limits: map(&gives.limits),
         overrides: written(&row.overrides),
-        tenants: licenses::tenants(read, row.id)?,
+        tenants: licenses::tenants(read, row.id, only)?,
         tenants_due_at: plan.expiry.tenants_due_at(status, row.status_at, row.expires_at),
         activated_at: row.activated_at,
         last_validated_at: row.last_validated_at,
@@ -82,8 +88,9 @@ pub(super) fn list(ctx: &Context<'_>) -> Result<Answer, AppError> {
         customer: query.parsed("customer")?,
         plan: query.parsed("plan")?,
         status: query.parsed("status")?,
+        of: ctx.tenant(),
     };
-    let page = ctx.db.read(|read| {
+    let page = ctx.read(|read| {
         let mut rows = licenses::list(read, &filter, &after, limit + 1)?;
         let next = input::next_page(&mut rows, limit, "licenses", |row| row.id.to_string());
         // Many licenses have few plans.
@@ -94,7 +101,7 @@ pub(super) fn list(ctx: &Context<'_>) -> Result<Answer, AppError> {
                 of_name.insert(row.plan.clone(), plans::find(read, &row.plan)?);
             }
             let plan = &of_name[&row.plan];
-            items.push(view_of(read, row, plan)?);
+            items.push(view_of(read, row, plan, ctx.tenant())?);
         }
         Ok(Page { items, next })
     })?;
@@ -114,19 +121,24 @@ pub(super) fn create(ctx: &Context<'_>) -> Result<Answer, AppError> {
 }
 
 pub(super) fn get(ctx: &Context<'_>, id: LicenseId) -> Result<Answer, AppError> {
-    answer(&ctx.db.read(|read| view(read, app::find(read, id)?))?)
+    let only = ctx.tenant();
+    answer(&ctx.read(|read| {
+        let row = app::find(read, id)?;
+        let plan = plans::find(read, &row.plan)?;
+        view_of(read, row, &plan, only)
+    })?)
 }
 
 pub(super) fn update(ctx: &Context<'_>, id: LicenseId) -> Result<Answer, AppError> {
     let generation = input::if_match(&ctx.request.head)?;
     let request: UpdateLicense = input::body(ctx.request)?;
     let update = app::UpdateLicense { id, generation, request, actor: ctx.actor() };
-    answer(&ctx.db.write(move |tx| view(tx, update.apply(tx)?))?)
+    answer(&ctx.write(move |tx| view(tx, update.apply(tx)?))?)
 }
 
 fn change(ctx: &Context<'_>, id: LicenseId, change: Change) -> Result<Answer, AppError> {
     let change = ChangeStatus { id, change, actor: ctx.actor() };
-    answer(&ctx.db.write(move |tx| view(tx, change.apply(tx)?))?)
+    answer(&ctx.write(move |tx| view(tx, change.apply(tx)?))?)
 }
 
 pub(super) fn suspend(ctx: &Context<'_>, id: LicenseId) -> Result<Answer, AppError> {
@@ -153,6 +165,6 @@ pub(super) fn reveal(ctx: &Context<'_>, id: LicenseId) -> Result<Answer, AppErro
     input::no_body(ctx.request)?;
     let reveal = app::RevealKey { id, actor: ctx.actor() };
     let keys = ctx.keys.clone();
-    let key = ctx.db.write(move |tx| reveal.apply(tx, keys.master()))?;
+    let key = ctx.write(move |tx| reveal.apply(tx, keys.master()))?;
     Ok(Answer::ok(&LicenseKeyShown { key: key.expose().to_owned() })?.secret())
 }

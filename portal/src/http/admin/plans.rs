@@ -53,7 +53,7 @@ fn answer(row: PlanRow) -> Result<Answer, AppError> {
 pub(super) fn list(ctx: &Context<'_>) -> Result<Answer, AppError> {
     let query = Query::parse(&ctx.request.head, &["limit", "cursor"])?;
     let (limit, after) = (query.limit()?, query.after("plans")?);
-    let page = ctx.db.read(|read| {
+    let page = ctx.read(|read| {
         let mut rows = plans::list(read, &after, limit + 1)?;
         let next = input::next_page(&mut rows, limit, "plans", |row| row.name.to_string());
         Ok(Page { items: rows.into_iter().map(view).collect(), next })
@@ -72,20 +72,20 @@ pub(super) fn create(ctx: &Context<'_>) -> Result<Answer, AppError> {
 }
 
 pub(super) fn get(ctx: &Context<'_>, name: &BlueprintName) -> Result<Answer, AppError> {
-    answer(ctx.db.read(|read| app::find(read, name))?)
+    answer(ctx.read(|read| app::find(read, name))?)
 }
 
 pub(super) fn update(ctx: &Context<'_>, name: BlueprintName) -> Result<Answer, AppError> {
     let generation = input::if_match(&ctx.request.head)?;
     let request: UpdatePlan = input::body(ctx.request)?;
     let update = app::UpdatePlan { name, generation, request, actor: ctx.actor() };
-    answer(ctx.db.write(move |tx| update.apply(tx))?)
+    answer(ctx.write(move |tx| update.apply(tx))?)
 }
 
 pub(super) fn delete(ctx: &Context<'_>, name: BlueprintName) -> Result<Answer, AppError> {
     let generation = input::if_match_optional(&ctx.request.head)?;
     let delete = app::DeletePlan { name, generation, actor: ctx.actor() };
-    ctx.db.write(move |tx| delete.apply(tx))?;
+    ctx.write(move |tx| delete.apply(tx))?;
     Ok(Answer::no_content())
 }
 
@@ -96,5 +96,5 @@ pub(super) fn archive(
 ) -> Result<Answer, AppError> {
     input::no_body(ctx.request)?;
     let set = app::SetArchived { name, to, actor: ctx.actor() };
-    answer(ctx.db.write(move |tx| set.apply(tx))?)
+    answer(ctx.write(move |tx| set.apply(tx))?)
 }

@@ -1,4 +1,4 @@
-//! The portal itself: version, who asks, keys, audit log.
+//! The portal itself: version, keys, audit log.
 
 use freehold_protocol::{PROTOCOL_VERSION, keys::PublicKey};
 
@@ -8,7 +8,7 @@ use crate::{
         Page,
         audit::AuditRow,
         keys::{KeysView, RotateKeys},
-        tokens::{Me, VersionInfo},
+        tokens::VersionInfo,
     },
     app::rotate_key::{RotateKey, RotateLeaseKeys},
     db::audit,
@@ -26,11 +26,6 @@ pub(in crate::http) fn version() -> Result<Answer, AppError> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         protocol: PROTOCOL_VERSION,
     })
-}
-
-pub(super) fn me(ctx: &Context<'_>) -> Result<Answer, AppError> {
-    let token = super::tokens::view(&ctx.caller.token);
-    Answer::ok(&Me { token, actor: ctx.actor() })
 }
 
 fn view(keys: &PortalKeys) -> Result<KeysView, AppError> {
@@ -61,21 +56,22 @@ pub(super) fn keys(ctx: &Context<'_>) -> Result<Answer, AppError> {
 pub(super) fn rotate(ctx: &Context<'_>) -> Result<Answer, AppError> {
     let RotateKeys { compromised } = input::body(ctx.request)?;
     let rotation = if compromised { Rotation::Compromised } else { Rotation::Routine };
-    let keys = RotateKey { rotation, actor: ctx.actor() }.apply(ctx.db, ctx.ring)?;
+    let keys = RotateKey { rotation, actor: ctx.actor() }.apply(ctx.whole_portal()?, ctx.ring)?;
     Answer::ok(&view(&keys)?)
 }
 
 pub(super) fn rotate_lease(ctx: &Context<'_>) -> Result<Answer, AppError> {
     let RotateKeys { compromised } = input::body(ctx.request)?;
     let rotation = if compromised { Rotation::Compromised } else { Rotation::Routine };
-    let keys = RotateLeaseKeys { rotation, actor: ctx.actor() }.apply(ctx.db, ctx.ring)?;
+    let keys =
+        RotateLeaseKeys { rotation, actor: ctx.actor() }.apply(ctx.whole_portal()?, ctx.ring)?;
     Answer::ok(&view(&keys)?)
 }
 
 pub(super) fn audit(ctx: &Context<'_>) -> Result<Answer, AppError> {
     let query = Query::parse(&ctx.request.head, &["after", "limit"])?;
     let (limit, after) = (query.limit()?, query.parsed::<u64>("after")?.unwrap_or(0));
-    let page = ctx.db.read(|read| {
+    let page = ctx.read(|read| {
         let mut rows = audit::after(read, after, limit + 1)?;
         let more = rows.len() > limit as usize;
         rows.truncate(limit as usize);

@@ -38,7 +38,7 @@ fn view(row: &TenantKeyRow, now: Timestamp) -> TenantKeyView {
 pub(super) fn list(ctx: &Context<'_>, slug: &TenantSlug) -> Result<Answer, AppError> {
     let query = Query::parse(&ctx.request.head, &["limit", "cursor"])?;
     let (limit, after) = (query.limit()?, query.after("tenant_keys")?);
-    let page = ctx.db.read(|read| {
+    let page = ctx.read(|read| {
         let tenant = tenants::find(read, slug)?;
         let mut rows = tenant_keys::list(read, tenant.id, &after, limit + 1)?;
         let next = input::next_page(&mut rows, limit, "tenant_keys", |row| row.id.to_string());
@@ -78,6 +78,6 @@ pub(super) fn revoke(
     id: TenantKeyId,
 ) -> Result<Answer, AppError> {
     let revoke = app::RevokeTenantKey { slug, id, actor: ctx.actor() };
-    ctx.db.write(move |tx| revoke.apply(tx))?;
+    ctx.write(move |tx| revoke.apply(tx))?;
     Ok(Answer::no_content())
 }

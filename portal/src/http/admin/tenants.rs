@@ -20,6 +20,7 @@ use crate::{
     http::{
         input::{self, Query},
         respond::Answer,
+        scope,
     },
 };
 
@@ -76,8 +77,9 @@ pub(super) fn list(ctx: &Context<'_>) -> Result<Answer, AppError> {
         status: query.parsed("status")?,
         host: query.parsed("host")?,
         blueprint: query.parsed("blueprint")?,
+        only: ctx.tenant(),
     };
-    let page = ctx.db.read(|read: &Read<'_>| {
+    let page = ctx.read(|read: &Read<'_>| {
         let mut rows = tenants::list(read, &filter, &after, limit + 1)?;
         let next = input::next_page(&mut rows, limit, "tenants", |row| row.id.to_string());
         Ok(Page { items: rows.into_iter().map(view).collect(), next })
@@ -97,7 +99,7 @@ pub(super) fn create(ctx: &Context<'_>) -> Result<Answer, AppError> {
 }
 
 pub(super) fn get(ctx: &Context<'_>, slug: &TenantSlug) -> Result<Answer, AppError> {
-    let row = ctx.db.read(|read| app::find(read, slug))?;
+    let row = ctx.read(|read| app::find(read, slug))?;
     let (id, generation) = (row.id, row.generation);
     let view = TenantView { app_health: super::ingest::health(ctx, id)?, ..view(row) };
     Ok(Answer::ok(&view)?.generation(generation))
@@ -106,8 +108,29 @@ pub(super) fn get(ctx: &Context<'_>, slug: &TenantSlug) -> Result<Answer, AppErr
 pub(super) fn update(ctx: &Context<'_>, slug: TenantSlug) -> Result<Answer, AppError> {
     let generation = input::if_match(&ctx.request.head)?;
     let request: UpdateTenant = input::body(ctx.request)?;
+    if ctx.tenant().is_some() {
+        refuse_portals_part(&request)?;
+    }
     let update = app::UpdateTenant { slug, generation, request, actor: ctx.actor() };
-    answer(ctx.db.write(move |tx| update.apply(tx))?)
+    answer(ctx.write(move |tx| update.apply(tx))?)
+}
+
+/// What of a tenant whoever is limited to it may not change: an address, a certificate of the host or a
+/// license could be somebody else's.
+fn refuse_portals_part(request: &UpdateTenant) -> Result<(), AppError> {
+    let given = [
+        ("/domain", request.domain.is_some()),
+        ("/certificate", request.certificate.is_some()),
+        ("/license", request.license.is_some()),
+    ];
+    let refused = |error: AppError, (pointer, _): &(&str, bool)| {
+        error.field(*pointer, "only somebody who looks after the whole portal may change it")
+    };
+    let beyond: Vec<_> = given.into_iter().filter(|(_, given)| *given).collect();
+    if beyond.is_empty() {
+        return Ok(());
+    }
+    Err(beyond.iter().fold(scope::beyond_tenant(), refused))
 }
 
 pub(super) fn delete(ctx: &Context<'_>, slug: TenantSlug) -> Result<Answer, AppError> {
@@ -116,7 +139,7 @@ pub(super) fn delete(ctx: &Context<'_>, slug: TenantSlug) -> Result<Answer, AppE
         None => None,
     };
     let forget = app::Forget { slug, generation, actor: ctx.actor() };
-    ctx.db.write(move |tx| forget.apply(tx))?;
+    ctx.write(move |tx| forget.apply(tx))?;
     Ok(Answer::no_content())
 }
 
@@ -142,7 +165,7 @@ pub(super) fn credentials(ctx: &Context<'_>, slug: TenantSlug) -> Result<Answer,
     input::no_body(ctx.request)?;
     let reveal = RevealCredentials { slug, actor: ctx.actor() };
     let keys = ctx.keys.clone();
-    let (tenant, password) = ctx.db.write(move |tx| reveal.apply(tx, keys.master()))?;
+    let (tenant, password) = ctx.write(move |tx| reveal.apply(tx, keys.master()))?;
     let credentials = Credentials {
         url: format!("https://{}/", tenant.domain),
         email: tenant.admin_email,

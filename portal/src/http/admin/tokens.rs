@@ -1,6 +1,6 @@
 //! `/api/v1/tokens`
 
-use freehold_protocol::ids::TokenId;
+use freehold_protocol::ids::{TenantId, TenantSlug, TokenId};
 
 use super::Context;
 use crate::{
@@ -22,6 +22,7 @@ pub(super) fn view(row: &TokenRow) -> TokenView {
         id: row.id,
         name: row.name.clone(),
         role: row.role.as_str().to_owned(),
+        tenant: limited_to(row.tenant, row.tenant_slug.as_ref()),
         hint: format!("{}…{}", row.prefix, row.last4),
         created_by: row.created_by.clone(),
         created_at: row.created_at,
@@ -31,10 +32,17 @@ pub(super) fn view(row: &TokenRow) -> TokenView {
     }
 }
 
+/// How the tenant is shown that somebody is limited to. One that is gone is shown, too: whoever was
+/// limited to it must not look like somebody who is not limited.
+pub(super) fn limited_to(id: Option<TenantId>, slug: Option<&TenantSlug>) -> Option<String> {
+    let id = id?;
+    Some(slug.map_or_else(|| id.to_string(), ToString::to_string))
+}
+
 pub(super) fn list(ctx: &Context<'_>) -> Result<Answer, AppError> {
     let query = Query::parse(&ctx.request.head, &["limit", "cursor"])?;
     let (limit, after) = (query.limit()?, query.after("tokens")?);
-    let page = ctx.db.read(|read| {
+    let page = ctx.read(|read| {
         let mut rows = tokens::list(read, &after, limit + 1)?;
         let next = input::next_page(&mut rows, limit, "tokens", |row| row.id.to_string());
         Ok(Page { items: rows.iter().map(view).collect(), next })
@@ -43,9 +51,13 @@ pub(super) fn list(ctx: &Context<'_>) -> Result<Answer, AppError> {
 }
 
 pub(super) fn create(ctx: &Context<'_>) -> Result<Answer, AppError> {
-    let CreateToken { name, role, expires_in_days } = input::body(ctx.request)?;
+    let CreateToken { name, role, tenant, expires_in_days } = input::body(ctx.request)?;
     let role = role.parse().map_err(|error| AppError::invalid_id("/role", &error))?;
-    let mint = MintToken { name, role, expires_in_days, actor: ctx.actor() };
+    let tenant = tenant
+        .map(|slug| slug.parse())
+        .transpose()
+        .map_err(|error| AppError::invalid_id("/tenant", &error))?;
+    let mint = MintToken { name, role, tenant, expires_in_days, actor: ctx.actor() };
     let keys = ctx.keys.clone();
     ctx.create(move |tx| {
         let (token, secret) = mint.apply(tx, keys.master())?;
@@ -56,6 +68,6 @@ pub(super) fn create(ctx: &Context<'_>) -> Result<Answer, AppError> {
 
 pub(super) fn revoke(ctx: &Context<'_>, id: TokenId) -> Result<Answer, AppError> {
     let actor = ctx.actor();
-    ctx.db.write(move |tx| RevokeToken { id, actor }.apply(tx))?;
+    ctx.write(move |tx| RevokeToken { id, actor }.apply(tx))?;
     Ok(Answer::no_content())
 }

@@ -9,6 +9,7 @@ fn session(url: &str) -> Session {
         address: url.parse().unwrap(),
         ca_file: Some("/etc/my \"ca\".pem".into()),
         token: Some(Secret::new("fhk_abc".into())),
+        user: None,
         insecure_http: false,
     }
 }
@@ -30,6 +31,39 @@ fn what_is_stored_is_read_again() {
     assert_eq!(read.ca_file.unwrap().to_str().unwrap(), "/etc/my \"ca\".pem");
     assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
     assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1, "nothing is left behind");
+}
+
+#[test]
+fn a_users_session_is_stored_and_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("remote.toml");
+    let mut stored = session("https://p.example");
+    stored.token = None;
+    stored.insecure_http = true;
+    stored.user = Some(UserTokens {
+        login: "anna@example.com".into(),
+        access: Secret::new("fha_1".into()),
+        access_until: Timestamp::from_millis(17),
+        refresh: Secret::new("fhr_1".into()),
+    });
+    stored.store(&file).unwrap();
+    let read = Session::load(&file).unwrap().unwrap();
+    let user = read.user.unwrap();
+    assert_eq!((user.access.expose(), user.refresh.expose()), ("fha_1", "fhr_1"));
+    assert_eq!((user.login.as_str(), user.access_until.as_millis()), ("anna@example.com", 17));
+    assert!(read.token.is_none() && read.insecure_http);
+    for damaged in
+        ["url = \"https://p.example\"\n", "url = \"https://p.example\"\ntoken = \"a\"\n[user]\n"]
+    {
+        fs::write(&file, damaged).unwrap();
+        assert!(matches!(Session::load(&file), Err(StoreError::Malformed { .. })), "{damaged}");
+    }
+    // A token in the environment stands for itself.
+    let args = ConnectArgs::default();
+    let mut other = session("https://p.example");
+    (other.token, other.user) = (None, stored.user);
+    let merged = merge(&args, Some(Secret::new("fhk_env".into())), Some(other)).unwrap();
+    assert!(merged.user.is_none());
 }
 
 #[test]
