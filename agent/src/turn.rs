@@ -30,9 +30,9 @@ use crate::{
 
 /// How long the last answers on the socket may take.
 const CLOSE_LIMIT: Duration = Duration::from_secs(3);
-/// How often the main threads look around when nothing wakes them. Each wake-up of an idle host costs
-/// its processor more than what is done then.
-const LOOK: Duration = Duration::from_secs(10);
+/// How often the main threads look around when nothing wakes them. Whatever concerns them does; each
+/// further wake-up of an idle host costs its processor more than what is done then.
+const LOOK: Duration = Duration::from_secs(600);
 /// How often an executor that is not enrolled looks whether it is by now.
 const ENROLLMENT_LOOK: Duration = Duration::from_secs(2);
 
@@ -216,7 +216,8 @@ struct Watchdog {
 impl Watchdog {
     fn new() -> Self {
         Self {
-            every: sd_notify::watchdog_enabled().map(|timeout| timeout / 3),
+            // As sd_watchdog_enabled(3) wants it.
+            every: sd_notify::watchdog_enabled().map(|timeout| timeout / 2),
             last: Instant::now(),
         }
     }

@@ -11,23 +11,30 @@ use super::{DRAINED, Executor, Live, OpenPoll};
 use crate::{
     clock::Clock,
     identity,
-    journal::JournalError,
+    journal::{
+        JournalError,
+        chain::{JobRow, JobState},
+        outbox::Backlog,
+    },
     socket::{
-        Ack, Answerer, Caller, Contact, ErrorCode, JobView, OutItem, OutWork, Reply, Request,
-        StatusView,
+        Ack, Answerer, Caller, Contact, ErrorCode, JobView, MAX_REPORT_WAIT_MS, OutItem, OutWork,
+        Reply, Request, StatusView,
     },
 };
 
 /// Longest wait of `next-report`.
-const MAX_WAIT: Duration = Duration::from_secs(25);
-/// How often a waiting `next-report` looks at the outbox while jobs run.
-const BUSY_LOOK: Duration = Duration::from_millis(500);
-/// The same while none does.
-const IDLE_LOOK: Duration = Duration::from_secs(10);
+const MAX_WAIT: Duration = Duration::from_millis(MAX_REPORT_WAIT_MS as u64);
 /// So many intervals without a good answer are a freeze.
 const FREEZE_INTERVALS: u32 = 3;
 /// Longest text of the poller that is kept.
 const MAX_POLLER_TEXT: usize = 400;
+
+/// What `status` shows to people and the poller has no use for.
+#[derive(Default)]
+struct ForPeople {
+    backlog: Backlog,
+    stuck: Vec<JobRow>,
+}
 
 impl Answerer for Executor {
     fn answer(&self, caller: Caller, request: Request) -> Reply {
@@ -82,12 +89,10 @@ impl Executor {
     }
 
     fn status(&self, for_poll: bool, poller: &str) -> Reply {
-        let backlog = match self.journal.backlog() {
-            Ok(backlog) => backlog,
-            Err(error) => return self.journal_error(&error),
-        };
-        let stuck = match self.journal.open_jobs() {
-            Ok(rows) => rows,
+        // What is for people is not read for the poller, who asks all day.
+        let for_people = if for_poll { Ok(ForPeople::default()) } else { self.for_people() };
+        let ForPeople { backlog, stuck } = match for_people {
+            Ok(found) => found,
             Err(error) => return self.journal_error(&error),
         };
         let mut live = self.live();
@@ -138,13 +143,8 @@ impl Executor {
         };
         let busy = u32::try_from(live.running.len() + live.queue.len()).unwrap_or(u32::MAX);
         let draining = live.drained || self.is_stopping();
-        let mut jobs = self.job_views(&live);
-        jobs.extend(
-            stuck
-                .into_iter()
-                .filter(|row| row.state == crate::journal::chain::JobState::Stuck)
-                .map(|row| self.stuck_view(row)),
-        );
+        let mut jobs = if for_poll { Vec::new() } else { self.job_views(&live) };
+        jobs.extend(stuck.into_iter().map(|row| self.stuck_view(row)));
         Reply::Status(Box::new(StatusView {
             portal: receipt.portal,
             portal_url: enrolled.by.portal_url.clone(),
@@ -167,6 +167,12 @@ impl Executor {
             poller: live.poller.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }))
+    }
+
+    fn for_people(&self) -> Result<ForPeople, JournalError> {
+        let mut stuck = self.journal.open_jobs()?;
+        stuck.retain(|row| row.state == JobState::Stuck);
+        Ok(ForPeople { backlog: self.journal.backlog()?, stuck })
     }
 
     fn contact(&self, live: &Live) -> Contact {
@@ -207,7 +213,7 @@ impl Executor {
     fn job_views(&self, live: &Live) -> Vec<JobView> {
         let now = self.clock.now();
         let ago = |at| u64::try_from(now.millis_since(at)).unwrap_or_default();
-        let view = |row: &crate::journal::chain::JobRow| JobView {
+        let view = |row: &JobRow| JobView {
             job_id: row.job.job_id,
             attempt: row.job.attempt,
             kind: row.job.work.kind(),
@@ -230,7 +236,7 @@ impl Executor {
         working.chain(live.queue.iter().map(view)).collect()
     }
 
-    fn stuck_view(&self, row: crate::journal::chain::JobRow) -> JobView {
+    fn stuck_view(&self, row: JobRow) -> JobView {
         let report = row.report.as_ref();
         let ended = report.map_or(row.accepted_at, |report| report.ended_at);
         JobView {
@@ -255,13 +261,18 @@ impl Executor {
     /// The next thing to tell, waiting a while for one.
     fn next_report(&self, wait: Duration) -> Reply {
         let until = Instant::now() + wait.min(MAX_WAIT);
+        let mut live = self.live();
         loop {
+            // Read under the lock, which everybody takes who has put something into the outbox, before
+            // it wakes us: nothing comes between this look and the wait.
             match self.journal.next_out() {
-                Err(error) => return self.journal_error(&error),
+                Err(error) => {
+                    drop(live);
+                    return self.journal_error(&error);
+                }
                 Ok(Some(item)) => return Reply::Report(Some(Box::new(item))),
                 Ok(None) => {}
             }
-            let live = self.live();
             if let Some((number, inventory)) = &live.inventory {
                 return Reply::Report(Some(Box::new(OutItem {
                     id: format!("inventory:{number}"),
@@ -272,11 +283,11 @@ impl Executor {
             if left.is_zero() || self.closed.load(Ordering::SeqCst) {
                 return Reply::Report(None);
             }
-            // Woken by every change; the shorter wait covers one that came before this line. Where no
-            // job is at work there are no events that somebody waits for.
-            let idle = live.running.is_empty() && live.queue.is_empty() && live.tended.is_none();
-            let look = if idle { IDLE_LOOK } else { BUSY_LOOK };
-            drop(self.changed.wait_timeout(live, left.min(look)));
+            live = self
+                .changed
+                .wait_timeout(live, left)
+                .map(|(live, _)| live)
+                .unwrap_or_else(|poisoned| poisoned.into_inner().0);
         }
     }
 

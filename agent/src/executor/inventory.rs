@@ -14,6 +14,8 @@ use crate::{clock::Clock, journal::JournalError, poller::backoff::jittered};
 
 /// Least time between two looks at the host, whatever changes.
 const LEAST_PAUSE: Duration = Duration::from_secs(15);
+/// Longest time between two looks at the clock since boot.
+const LONGEST_LOOK: Duration = Duration::from_secs(300);
 /// Least time between two looks at the clock.
 const SHORTEST_LOOK: Duration = Duration::from_millis(100);
 /// How often the health of tenants is looked at between two inventories.
@@ -80,7 +82,7 @@ impl Executor {
             }
             // The clock since boot goes on while the machine sleeps, a wait does not: hence the bound.
             let due = if live.look_again { LEAST_PAUSE } else { pause };
-            let left = due.saturating_sub(waited).clamp(SHORTEST_LOOK, LEAST_PAUSE);
+            let left = due.saturating_sub(waited).clamp(SHORTEST_LOOK, LONGEST_LOOK);
             live = self
                 .changed
                 .wait_timeout(live, left)

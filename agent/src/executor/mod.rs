@@ -269,13 +269,13 @@ impl Executor {
         self.stop.store(true, Ordering::SeqCst);
         self.engine.halt();
         self.halt.cancel();
-        self.changed.notify_all();
+        self.nudge();
     }
 
     /// Stops answering the socket.
     pub fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
-        self.changed.notify_all();
+        self.nudge();
     }
 
     /// Waits until something changes, for `longest` at most; says whether it is stopping. It does not

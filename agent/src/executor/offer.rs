@@ -14,7 +14,7 @@ use freehold_protocol::{
     wire::{Head, JobAttempt, MAX_WAIT_SECS, PollAnswer},
 };
 
-use super::{Enrolled, Executor, LastContact, report::told_again};
+use super::{Enrolled, Executor, LastContact, portal_time::ToKeep, report::told_again};
 use crate::{
     clock::Clock,
     journal::{JournalError, chain::Acceptance},
@@ -181,14 +181,20 @@ impl Executor {
         // has sat on the answer.
         let late = age.saturating_sub(Duration::from_millis(poll.held_millis));
         let now = poll.now.plus_millis(i64::try_from(late.as_millis()).unwrap_or(i64::MAX));
+        let keep = self.clock.to_keep(now);
         let again = self.journal.accept(&Acceptance {
             agent: enrolled.by.receipt.agent_id,
             trust: &[],
             jobs: &jobs,
             cancel: &poll.cancel,
-            portal_time: Some(&self.clock.to_text(now)),
+            portal_time: keep.as_ref().map(ToKeep::to_text).as_deref(),
             now,
         })?;
+        if let Some(keep) = keep {
+            self.clock.kept(keep);
+        }
+        // What waits for a time to be sure of.
+        let first = self.clock.certain().is_none();
         self.clock.set(now);
         for known in &again {
             tracing::info!(job = %known.row.job.job_id, attempt = known.row.job.attempt, "a job came again; its result is told again");
@@ -202,7 +208,8 @@ impl Executor {
         let mut live = self.live();
         // Read under the lock: a job that comes to rest just now is either in the hands of its
         // worker or not in the list. A list from before would have it run again.
-        let open = self.journal.open_jobs()?;
+        let same = jobs.is_empty() && poll.cancel.is_empty();
+        let open = if same { Vec::new() } else { self.journal.open_jobs()? };
         live.head = Some(admitted.jobs.last().map_or(head, |job| Head {
             epoch: job.get().epoch,
             seq: job.get().seq,
@@ -235,7 +242,10 @@ impl Executor {
             }
         }
         drop(live);
-        self.changed.notify_all();
+        // The answer to an idle host's poll wakes nobody.
+        if first || !same || !poll.report.is_empty() {
+            self.changed.notify_all();
+        }
         for job in &poll.resume {
             if let Err(error) = self.resume(*job, "an admin of the portal") {
                 tracing::warn!(%job, %error, "a resume order was not carried out");

@@ -2,6 +2,7 @@
 
 mod edges;
 mod hostile;
+mod idle;
 mod world;
 
 use std::sync::atomic::Ordering;

@@ -30,7 +30,7 @@ use crate::{
 /// How often a worker looks for a job whose time has come without being woken.
 const TICK: Duration = Duration::from_secs(1);
 /// The same while no job waits.
-const IDLE_LOOK: Duration = Duration::from_secs(30);
+const IDLE_LOOK: Duration = Duration::from_secs(600);
 /// Pause before a job is tried again that another job of its tenant holds up.
 const BUSY_PAUSE: Duration = Duration::from_secs(1);
 
@@ -288,6 +288,6 @@ impl Observer for Ears<'_> {
         if let Err(error) = executor.journal.event(job.job_id, job.attempt, event) {
             tracing::error!(job = %job.job_id, %error, "an event was not recorded");
         }
-        executor.changed.notify_all();
+        executor.nudge();
     }
 }

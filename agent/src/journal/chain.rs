@@ -77,10 +77,20 @@ pub struct Acceptance<'a> {
     pub jobs: &'a [(Verified<Job>, &'a Envelope)],
     /// Jobs to cancel.
     pub cancel: &'a [JobAttempt],
-    /// Portal time as JSON, for a restart, when it was just signed.
+    /// Portal time as JSON, for a restart, when it is another than the one that is recorded.
     pub portal_time: Option<&'a str>,
     /// Portal time.
     pub now: Timestamp,
+}
+
+impl Acceptance<'_> {
+    /// Whether there is nothing to record, as with the answer to an idle host's poll.
+    const fn is_empty(&self) -> bool {
+        self.trust.is_empty()
+            && self.jobs.is_empty()
+            && self.cancel.is_empty()
+            && self.portal_time.is_none()
+    }
 }
 
 /// A job that was accepted before under the same attempt.
@@ -165,6 +175,9 @@ impl Journal {
     /// When the journal does not work; then nothing is recorded.
     pub fn accept(&self, new: &Acceptance<'_>) -> Result<Vec<Again>, JournalError> {
         const DOING: &str = "record accepted jobs";
+        if new.is_empty() {
+            return Ok(Vec::new());
+        }
         self.write(DOING, |tx| {
             for (version, envelope) in new.trust {
                 let text = to_json(envelope, "a trust document")?;

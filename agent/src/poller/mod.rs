@@ -43,8 +43,8 @@ use crate::{
 
 /// How often an agent that is not enrolled looks whether it is by now.
 const ENROLLMENT_PAUSE: Duration = Duration::from_secs(2);
-/// How often it is looked whether both threads still work, should one have ended without a word.
-const WATCH: Duration = Duration::from_secs(60);
+/// How often it is looked whether both threads still work. One that ends says so.
+const WATCH: Duration = Duration::from_secs(600);
 /// How long requests in hand may take once the poller is to stop.
 const STOP_GRACE: Duration = Duration::from_secs(2);
 const STOP_TICK: Duration = Duration::from_millis(20);
@@ -67,9 +67,10 @@ pub struct Poller {
 }
 
 /// A portal that can be talked to.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Line {
-    /// The HTTP client: one per thread, so that a long poll never holds up a report.
+    /// The HTTP client. Clones share what is known of TLS; each request has a connection of its own, so
+    /// that a long poll never holds up a report.
     pub portal: Portal,
     /// Who signs.
     pub signer: Arc<Signer>,
@@ -188,12 +189,9 @@ impl Poller {
         let key = identity::read_signing_key(&paths.identity)?;
         let signer = Arc::new(Signer { key, agent_id: file.agent_id });
         let address = address::parse(&file.url)?;
-        let line = || -> Result<Line, PortalError> {
-            let portal = Portal::new(&config.portal, address.clone())?;
-            Ok(Line { portal, signer: Arc::clone(&signer) })
-        };
         tracing::info!(portal = %address, host = %file.host_name, agent = %file.agent_id, "polling");
-        Ok((line()?, line()?))
+        let polling = Line { portal: Portal::new(&config.portal, address)?, signer };
+        Ok((polling.clone(), polling))
     }
 
     /// Ends both threads soon.

@@ -1,6 +1,9 @@
 //! The long poll: ask the executor how it stands, ask the portal, offer the answer.
 
-use std::time::{Duration, Instant};
+use std::{
+    os::unix::net::UnixStream,
+    time::{Duration, Instant},
+};
 
 use freehold_protocol::wire::{MAX_WAIT_SECS, PollAnswer, PollRequest};
 
@@ -134,9 +137,11 @@ impl Poller {
         let mut freeze =
             Freeze { last_good: Instant::now(), interval: first_interval, told: false };
         let mut asked_again = 0;
+        // The connection over which an answer was offered also takes the question that follows it.
+        let mut kept = None;
         while !self.is_stopping() {
             let begun = Instant::now();
-            let pause = match self.turn(line, wait_secs) {
+            let pause = match self.turn(line, wait_secs, &mut kept) {
                 Err(error) if error.wants_another() && asked_again < MAX_ASKED_AGAIN => {
                     tracing::info!(why = %chain_of(&error), "asking the portal again");
                     asked_again += 1;
@@ -175,15 +180,30 @@ impl Poller {
                     backoff.next(asked)
                 }
             };
-            if !pause.is_zero() && self.pause(pause) {
-                return;
+            if !pause.is_zero() {
+                kept = None;
+                if self.pause(pause) {
+                    return;
+                }
             }
         }
     }
 
     /// One turn: status → poll → offer.
-    fn turn(&self, line: &Line, wait_secs: u32) -> Result<Offered, TurnError> {
-        let view = self.executor.status(true, &self.state()).map_err(TurnError::Executor)?;
+    fn turn(
+        &self,
+        line: &Line,
+        wait_secs: u32,
+        kept: &mut Option<UnixStream>,
+    ) -> Result<Offered, TurnError> {
+        let question = Request::Status { for_poll: true, poller: self.state() };
+        let Reply::Status(view) =
+            self.executor.call_over(kept, &question).map_err(TurnError::Executor)?
+        else {
+            return Err(TurnError::Executor(CallError::OtherReply));
+        };
+        // The executor would not wait as long as the portal does.
+        *kept = None;
         let request = self.request(*view, wait_secs)?;
         let answer: PollAnswer = line
             .portal
@@ -195,7 +215,7 @@ impl Poller {
             )
             .map_err(TurnError::Portal)?;
         let offer = Request::Offer { answer: Box::new(answer) };
-        match self.executor.call(&offer).map_err(TurnError::Executor)? {
+        match self.executor.call_over(kept, &offer).map_err(TurnError::Executor)? {
             Reply::Offered(offered) => {
                 self.set_portal_time(offered.portal_now);
                 Ok(offered)

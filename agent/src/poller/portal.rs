@@ -131,7 +131,13 @@ pub enum Verdict {
     Refused(u16),
 }
 
-/// A signed or plain client of one portal.
+/// Connections that are kept: one for polls, one for telling.
+const KEPT_CONNECTIONS: usize = 2;
+/// Room for a piece of a request or an answer; longer ones go through it in parts.
+const BUFFER_BYTES: usize = 32 * 1024;
+
+/// A signed or plain client of one portal. Clones share its connections.
+#[derive(Clone)]
 pub struct Portal {
     agent: ureq::Agent,
     address: Address,
@@ -176,7 +182,10 @@ impl Portal {
             .max_redirects(0)
             .proxy(proxy)
             .user_agent(concat!("freehold-agent/", env!("CARGO_PKG_VERSION")))
-            .max_idle_connections(1)
+            .max_idle_connections(KEPT_CONNECTIONS)
+            .max_idle_connections_per_host(KEPT_CONNECTIONS)
+            .input_buffer_size(BUFFER_BYTES)
+            .output_buffer_size(BUFFER_BYTES)
             .max_response_header_size(16 * 1024)
             .timeout_resolve(Some(Duration::from_secs(config.connect_timeout_secs.into())))
             .timeout_connect(Some(Duration::from_secs(config.connect_timeout_secs.into())))

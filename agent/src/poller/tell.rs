@@ -9,53 +9,50 @@ use super::{
 };
 use crate::{
     cli::chain_of,
-    socket::{Ack, CallError, OutItem, OutWork, Reply, Request},
+    socket::{Ack, CallError, MAX_REPORT_WAIT_MS, OutItem, OutWork, Reply, Request},
 };
 use freehold_protocol::wire::EventsAnswer;
-
-/// How long the executor may hold a question when there is nothing to tell. It answers at once when
-/// there is something; each question costs both halves a connection.
-const WAIT_MS: u32 = 25_000;
 
 impl Poller {
     /// Tells until stopped.
     pub(super) fn tell(&self, line: &Line) {
         let mut backoff = Backoff::new(self.max_backoff);
         while !self.is_stopping() {
-            let pause = match self.executor.call(&Request::NextReport { wait_ms: WAIT_MS }) {
-                Ok(Reply::Report(None)) => continue,
-                Ok(Reply::Report(Some(item))) => match self.send(line, &item) {
-                    Ok(ack) => {
-                        // Refused is no reason to hurry; the executor counts, and gives up in time.
-                        let pause = match &ack {
-                            Ack::Taken { .. } => {
-                                backoff.reset();
-                                Duration::ZERO
+            let pause =
+                match self.executor.call(&Request::NextReport { wait_ms: MAX_REPORT_WAIT_MS }) {
+                    Ok(Reply::Report(None)) => continue,
+                    Ok(Reply::Report(Some(item))) => match self.send(line, &item) {
+                        Ok(ack) => {
+                            // Refused is no reason to hurry; the executor counts, and gives up in time.
+                            let pause = match &ack {
+                                Ack::Taken { .. } => {
+                                    backoff.reset();
+                                    Duration::ZERO
+                                }
+                                Ack::Refused { status, why } => {
+                                    tracing::warn!(id = item.id, status, why, "the portal refused");
+                                    backoff.next(None)
+                                }
+                                Ack::Later => backoff.next(None),
+                            };
+                            let ack = Request::AckReport { id: item.id.clone(), ack };
+                            match self.executor.call(&ack) {
+                                Ok(_) => pause,
+                                Err(error) => self.executor_failed(&error, &mut backoff),
                             }
-                            Ack::Refused { status, why } => {
-                                tracing::warn!(id = item.id, status, why, "the portal refused");
-                                backoff.next(None)
-                            }
-                            Ack::Later => backoff.next(None),
-                        };
-                        let ack = Request::AckReport { id: item.id.clone(), ack };
-                        match self.executor.call(&ack) {
-                            Ok(_) => pause,
-                            Err(error) => self.executor_failed(&error, &mut backoff),
                         }
-                    }
-                    Err(error) => {
-                        tracing::warn!(id = item.id, error = %chain_of(&error), "not told yet");
-                        let asked = match &error {
-                            PortalError::Answered { retry_after, .. } => *retry_after,
-                            _ => None,
-                        };
-                        backoff.next(asked)
-                    }
-                },
-                Ok(_) => self.executor_failed(&CallError::OtherReply, &mut backoff),
-                Err(error) => self.executor_failed(&error, &mut backoff),
-            };
+                        Err(error) => {
+                            tracing::warn!(id = item.id, error = %chain_of(&error), "not told yet");
+                            let asked = match &error {
+                                PortalError::Answered { retry_after, .. } => *retry_after,
+                                _ => None,
+                            };
+                            backoff.next(asked)
+                        }
+                    },
+                    Ok(_) => self.executor_failed(&CallError::OtherReply, &mut backoff),
+                    Err(error) => self.executor_failed(&error, &mut backoff),
+                };
             if !pause.is_zero() && self.pause(pause) {
                 return;
             }

@@ -430,6 +430,7 @@ fn an_answer_that_the_executor_has_forgotten_is_asked_for_again_at_once() {
     let executor = crate::executor::build::executor(&config).unwrap();
     let stop = executor.closed_flag();
     let listener = crate::socket::Listener::bind(&config.socket, None).unwrap();
+    let bell = listener.bell();
     let times = 6;
     let answerer: Arc<dyn crate::socket::Answerer> =
         Arc::new(Restarted { executor: Arc::clone(&executor), times: times.into() });
@@ -446,6 +447,7 @@ fn an_answer_that_the_executor_has_forgotten_is_asked_for_again_at_once() {
         poller.stop();
         executor.stop();
         executor.close();
+        bell.ring();
     });
     let polls = portal.polls.lock().unwrap();
     let took = polls[times as usize].clock.millis_since(polls[0].clock);

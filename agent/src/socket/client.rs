@@ -9,7 +9,7 @@ use std::{
 
 use super::{ErrorCode, FrameError, Reply, Request, read_frame, write_frame};
 
-/// How long an answer may take: the longest wait of `next-report`, and time for the disk.
+/// How long an answer may take beyond the wait that was asked for: time for the disk.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// Why the executor did not answer as asked.
@@ -66,9 +66,35 @@ impl Client {
     /// # Errors
     /// See [`CallError`]; an error reply is [`CallError::Refused`].
     pub fn call(&self, request: &Request) -> Result<Reply, CallError> {
+        ask(&mut self.connect(wait_of(request))?, request)
+    }
+
+    /// Asks over a connection that is kept for the next question, if that comes at once: the executor
+    /// closes it soon. One that was kept and does not work is replaced.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub fn call_over(
+        &self,
+        kept: &mut Option<UnixStream>,
+        request: &Request,
+    ) -> Result<Reply, CallError> {
+        if let Some(mut stream) = kept.take()
+            && let answered @ (Ok(_) | Err(CallError::Refused { .. })) = ask(&mut stream, request)
+        {
+            *kept = Some(stream);
+            return answered;
+        }
+        let mut stream = self.connect(wait_of(request))?;
+        let reply = ask(&mut stream, request)?;
+        *kept = Some(stream);
+        Ok(reply)
+    }
+
+    fn connect(&self, wait: Duration) -> Result<UnixStream, CallError> {
         let failed = |source| CallError::Connect { path: self.path.clone(), source };
-        let mut stream = UnixStream::connect(&self.path).map_err(failed)?;
-        stream.set_read_timeout(Some(ANSWER_TIMEOUT)).map_err(failed)?;
+        let stream = UnixStream::connect(&self.path).map_err(failed)?;
+        stream.set_read_timeout(Some(ANSWER_TIMEOUT + wait)).map_err(failed)?;
         stream.set_write_timeout(Some(ANSWER_TIMEOUT)).map_err(failed)?;
         let peer = rustix::net::sockopt::socket_peercred(&stream)
             .map_err(|error| failed(error.into()))?
@@ -76,11 +102,7 @@ impl Client {
         if !(peer.is_root() || peer == rustix::process::geteuid()) {
             return Err(CallError::Impostor { path: self.path.clone(), uid: peer.as_raw() });
         }
-        write_frame(&mut stream, request).map_err(CallError::Frame)?;
-        match read_frame(&mut stream).map_err(CallError::Frame)? {
-            Reply::Error { code, message } => Err(CallError::Refused { code, message }),
-            reply => Ok(reply),
-        }
+        Ok(stream)
     }
 
     /// Asks for the status.
@@ -96,5 +118,21 @@ impl Client {
             Reply::Status(view) => Ok(view),
             _ => Err(CallError::OtherReply),
         }
+    }
+}
+
+/// How long the executor may hold a question.
+fn wait_of(request: &Request) -> Duration {
+    match request {
+        Request::NextReport { wait_ms } => Duration::from_millis((*wait_ms).into()),
+        _ => Duration::ZERO,
+    }
+}
+
+fn ask(stream: &mut UnixStream, request: &Request) -> Result<Reply, CallError> {
+    write_frame(stream, request).map_err(CallError::Frame)?;
+    match read_frame(stream).map_err(CallError::Frame)? {
+        Reply::Error { code, message } => Err(CallError::Refused { code, message }),
+        reply => Ok(reply),
     }
 }

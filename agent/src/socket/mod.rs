@@ -14,5 +14,6 @@ pub use client::{CallError, Client};
 pub use frame::{FrameError, MAX_FRAME_BYTES, read_frame, write_frame};
 pub use server::{Answerer, Bell, Caller, ListenError, Listener, Peers};
 pub use verbs::{
-    Ack, Contact, ErrorCode, JobView, Offered, OutItem, OutWork, Reply, Request, StatusView,
+    Ack, Contact, ErrorCode, JobView, MAX_REPORT_WAIT_MS, Offered, OutItem, OutWork, Reply,
+    Request, StatusView,
 };

@@ -30,7 +30,7 @@ const MAX_OPERATOR_CONNECTIONS: usize = 16;
 const TRANSFER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the accepting thread looks whether it shall stop when nobody rings its [`Bell`]. An idle
 /// host must not be woken for it.
-const ACCEPT_TICK: Duration = Duration::from_secs(30);
+const ACCEPT_TICK: Duration = Duration::from_secs(600);
 /// Pause when descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 

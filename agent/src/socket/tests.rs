@@ -74,6 +74,24 @@ fn a_question_gets_its_answer_and_a_second_executor_is_refused() {
 }
 
 #[test]
+fn a_kept_connection_is_used_again_and_replaced_when_it_does_not_work() {
+    let served = serve();
+    let client = Client::new(&served.path);
+    let mut kept = None;
+    let which =
+        |stream: &Option<UnixStream>| rustix::fs::fstat(stream.as_ref().unwrap()).unwrap().st_ino;
+    assert!(matches!(client.call_over(&mut kept, &Request::Drain { on: true }), Ok(Reply::Done)));
+    let first = which(&kept);
+    // A refusal is an answer: the connection is as good as before.
+    let refused = client.call_over(&mut kept, &Request::Drain { on: false }).unwrap_err();
+    assert!(matches!(refused, CallError::Refused { .. }));
+    assert_eq!(which(&kept), first);
+    kept.as_ref().unwrap().shutdown(std::net::Shutdown::Both).unwrap();
+    assert!(matches!(client.call_over(&mut kept, &Request::Drain { on: true }), Ok(Reply::Done)));
+    assert_ne!(which(&kept), first);
+}
+
+#[test]
 fn hostile_bytes_close_only_their_own_connection() {
     let served = serve();
     let attacks: &[&[u8]] = &[

@@ -11,6 +11,10 @@ use freehold_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
+/// Longest wait of [`Request::NextReport`]. Whatever there is to tell ends it, and so does the end of
+/// either side.
+pub const MAX_REPORT_WAIT_MS: u32 = 600_000;
+
 /// A question to the executor.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
@@ -30,7 +34,7 @@ pub enum Request {
     },
     /// What shall the portal be told next?
     NextReport {
-        /// How long to wait when there is nothing, in milliseconds; at most 25 s.
+        /// How long to wait when there is nothing, in milliseconds; at most [`MAX_REPORT_WAIT_MS`].
         wait_ms: u32,
     },
     /// The portal was told.
@@ -141,7 +145,7 @@ pub struct StatusView {
     pub running: Vec<RunningJob>,
     /// Jobs that rest and whose report has not been acknowledged; only when a nonce was asked for.
     pub reporting: Vec<JobAttempt>,
-    /// The same and stuck ones, with more for people.
+    /// The same and stuck ones, with more for people; none when a nonce was asked for.
     pub jobs: Vec<JobView>,
     /// How many more jobs would start now.
     pub free_workers: u32,
@@ -151,7 +155,7 @@ pub struct StatusView {
     pub drained_by_portal: bool,
     /// Contact with the portal.
     pub contact: Contact,
-    /// Items that wait to be told to the portal.
+    /// Items that wait to be told to the portal; for people, as the next.
     pub outbox: u64,
     /// Reports that the portal refused for good.
     pub set_aside: u64,
