@@ -155,7 +155,7 @@ pub fn read_seal_key(path: &Path) -> Result<SealKey, IdentityError> {
 /// See [`IdentityError`].
 pub fn read_portal(path: &Path) -> Result<PortalFile, IdentityError> {
     let text = read_private(path)?;
-    serde_json::from_str(&text).map_err(|error| damaged(path, error.to_string()))
+    serde_json::from_slice(text.as_bytes()).map_err(|error| damaged(path, error.to_string()))
 }
 
 /// Reads an Ed25519 key file, or draws the key and writes the file.

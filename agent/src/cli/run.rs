@@ -13,7 +13,10 @@ use std::{
 
 use clap::Args;
 use rustix::process::{Pid, Signal, kill_process};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    Layer as _, Registry, filter::Targets, fmt::layer, layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
 use super::{CliError, Common};
 use crate::{
@@ -147,26 +150,22 @@ pub(super) fn end_with_parent() -> Result<(), CliError> {
 
 /// Starts the log on standard error, from where journald takes it.
 pub(super) fn start_logging(config: &Config) -> Result<(), CliError> {
-    let filter = EnvFilter::try_new(&config.log).map_err(|error| {
+    let filter: Targets = config.log.parse().map_err(|error| {
         CliError::new(
             Exit::Usage,
             format!("log: \"{}\" is not a log filter: {error}", config.log),
             "use for example info, or info,freehold_agent::poller=debug",
         )
     })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = match config.log_format {
-        LogFormat::Json => builder.json().try_init(),
-        LogFormat::Text => {
-            // journald stamps lines itself, and shows no colours.
-            let journald = std::env::var_os("JOURNAL_STREAM").is_some();
-            let terminal = rustix::termios::isatty(std::io::stderr());
-            if journald {
-                builder.without_time().with_ansi(false).try_init()
-            } else {
-                builder.with_ansi(terminal).try_init()
-            }
+    let lines = layer().with_writer(std::io::stderr);
+    let lines = match config.log_format {
+        LogFormat::Json => lines.json().boxed(),
+        // journald stamps lines itself, and shows no colours.
+        LogFormat::Text if std::env::var_os("JOURNAL_STREAM").is_some() => {
+            lines.without_time().with_ansi(false).boxed()
         }
+        LogFormat::Text => lines.with_ansi(rustix::termios::isatty(std::io::stderr())).boxed(),
     };
+    let started = Registry::default().with(lines).with(filter).try_init();
     started.map_err(|error| CliError::new(Exit::Failed, error.to_string(), "please report this"))
 }

@@ -282,7 +282,9 @@ pub(crate) fn from_json<T: serde::de::DeserializeOwned>(
     text: &str,
     what: &str,
 ) -> Result<T, JournalError> {
-    serde_json::from_str(text)
+    // From bytes, as the socket's frames and the portal's answers are: each way to read a type is code of
+    // its own.
+    serde_json::from_slice(text.as_bytes())
         .map_err(|why| JournalError::Unreadable { what: what.to_owned(), why: why.to_string() })
 }
 

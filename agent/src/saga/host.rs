@@ -119,7 +119,7 @@ fn certbot_settings(config: &Config) -> Result<certbot::Settings, Failure> {
         let text = std::fs::read_to_string(&certbot.eab_file)
             .map_err(|error| wrong("certbot.eab_file", error, remedy))?;
         // The parser's message could quote the key.
-        let file: EabFile = serde_json::from_str(&text)
+        let file: EabFile = serde_json::from_slice(text.as_bytes())
             .map_err(|_| wrong("certbot.eab_file", "it is not of the expected form", remedy))?;
         Some(AccountBinding { kid: file.kid, hmac_key: Secret::new(file.hmac_key) })
     };

@@ -83,7 +83,7 @@ fn networks_are_private(
             "see `docker network ls`",
         )
     })?;
-    let found = serde_json::from_str(output.stdout.head.trim()).unwrap_or_default();
+    let found = serde_json::from_slice(output.stdout.head.trim().as_bytes()).unwrap_or_default();
     match intruder(&found, &names, own, &stack::project(context)?) {
         None => Ok(()),
         Some(what) => Err(leak(what)),
