@@ -137,6 +137,28 @@ impl<'a> Commands<'a> {
         self.runner.run(argv, limits, watch)
     }
 
+    /// Two questions at the same time, which take as long as the slower one: a program of Docker's
+    /// takes longer to start than the engine to answer. What the first prints is told to nobody.
+    pub fn both<A: Send, B>(
+        &self,
+        first: impl FnOnce(&Commands<'_>) -> A + Send,
+        second: impl FnOnce(&Self) -> B,
+    ) -> (A, B) {
+        let Watch { cancel, activity, secrets, .. } = self.watch;
+        let runner = self.runner;
+        std::thread::scope(|scope| {
+            let first = scope.spawn(move || {
+                let watch = Watch { cancel, activity, on_line: &|_, _| (), secrets };
+                first(&Commands::new(runner, watch))
+            });
+            let second = second(self);
+            match first.join() {
+                Ok(first) => (first, second),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
+    }
+
     /// The same runner that keeps other secrets out of its output.
     #[must_use]
     pub const fn with_secrets(mut self, secrets: &'a [Secret]) -> Self {

@@ -123,28 +123,40 @@ pub fn strangers(
     tenant: TenantId,
     names: &BTreeSet<(&'static str, String)>,
 ) -> Result<Vec<(Kind, String)>, DockerError> {
+    let of =
+        |kind| move |commands: &Commands<'_>| strangers_of(commands, kind, project, tenant, names);
+    let (containers, (networks, volumes)) = commands
+        .both(of(Kind::Container), |commands| commands.both(of(Kind::Network), of(Kind::Volume)));
+    Ok([containers?, networks?, volumes?].concat())
+}
+
+fn strangers_of(
+    commands: &Commands<'_>,
+    kind: Kind,
+    project: &ProjectName,
+    tenant: TenantId,
+    names: &BTreeSet<(&'static str, String)>,
+) -> Result<Vec<(Kind, String)>, DockerError> {
+    let named = if kind == Kind::Container { ".Names" } else { ".Name" };
+    let format = format!(
+        r#"{{{{{named}}}}} {{{{.Label "{PROJECT_LABEL}"}}}} {{{{.Label "{TENANT_LABEL}"}}}}"#
+    );
+    let mut argv = docker().words([kind.word(), "ls"]).flag("--format", format);
+    if kind == Kind::Container {
+        argv = argv.word("--all");
+    }
+    let output = commands.run(&argv, Limits::QUERY).map_err(|source| DockerError::Command {
+        doing: "list containers, networks or volumes",
+        source,
+    })?;
     let mut found = Vec::new();
-    for kind in [Kind::Container, Kind::Network, Kind::Volume] {
-        let named = if kind == Kind::Container { ".Names" } else { ".Name" };
-        let format = format!(
-            r#"{{{{{named}}}}} {{{{.Label "{PROJECT_LABEL}"}}}} {{{{.Label "{TENANT_LABEL}"}}}}"#
-        );
-        let mut argv = docker().words([kind.word(), "ls"]).flag("--format", format);
-        if kind == Kind::Container {
-            argv = argv.word("--all");
-        }
-        let output = commands.run(&argv, Limits::QUERY).map_err(|source| DockerError::Command {
-            doing: "list containers, networks or volumes",
-            source,
-        })?;
-        for line in whole(&output, "docker ls")?.lines() {
-            let mut words = line.split(' ');
-            let name = words.next().unwrap_or_default().to_owned();
-            let in_project = words.next() == Some(project.as_str());
-            let is_ours = words.next() == Some(&*tenant.to_string());
-            if (in_project || names.contains(&(kind.word(), name.clone()))) && !is_ours {
-                found.push((kind, name));
-            }
+    for line in whole(&output, "docker ls")?.lines() {
+        let mut words = line.split(' ');
+        let name = words.next().unwrap_or_default().to_owned();
+        let in_project = words.next() == Some(project.as_str());
+        let is_ours = words.next() == Some(&*tenant.to_string());
+        if (in_project || names.contains(&(kind.word(), name.clone()))) && !is_ours {
+            found.push((kind, name));
         }
     }
     Ok(found)
@@ -437,7 +449,7 @@ fn whole<'a>(output: &'a Output, command: &'static str) -> Result<&'a str, Docke
 }
 
 fn parse_json(text: &str, command: &'static str) -> Result<Value, DockerError> {
-    serde_json::from_str(text)
+    serde_json::from_slice(text.as_bytes())
         .map_err(|error| DockerError::Answer { command, why: error.to_string() })
 }
 

@@ -122,13 +122,13 @@ pub fn without_certbot(
         }
         Err(failure) => problems.push(failure),
     };
-    let info = docker::info(commands);
+    let (info, server) =
+        commands.both(docker::info, |commands| nginx::look(commands, nginx_settings));
     note("docker", info.as_ref().map(|info| info.engine.clone()).map_err(Failure::from));
     let info = info.ok();
     // The client knows its plugins; one that does not tell is asked.
     let compose = info.as_ref().and_then(|info| info.compose.clone());
     note("compose", compose.map_or_else(|| compose::version(commands).map_err(Failure::from), Ok));
-    let server = nginx::look(commands, nginx_settings);
     let mut config = None;
     match server {
         Ok(look) => {

@@ -9,9 +9,10 @@ use freehold_protocol::job::CertificateSource;
 use freehold_protocol::report::HostFacts;
 
 use super::{decided, deploy, ended, journal, stack};
+use crate::host::docker::{self, Kind};
 use crate::host::facts::{self, Need};
 use crate::host::names::ProjectName;
-use crate::host::{certificate, compose, docker, nginx};
+use crate::host::{certificate, compose, nginx};
 use crate::runner::{Commands, Program};
 use crate::saga::Action;
 use crate::saga::context::Context;
@@ -47,8 +48,14 @@ enum Refusal {
 fn check(context: &Context<'_>, commands: &Commands<'_>) -> Result<(), Refusal> {
     let config = context.config();
     let deploy = deploy(context).map_err(Refusal::Decided)?;
-    let (facts, site_config) =
-        facts::without_certbot(commands, &config.nginx, &config.tenants_dir, context.now);
+    let project = stack::project(context).map_err(Refusal::Decided)?;
+    let names = names(&deploy.blueprint, &project);
+    let (strangers, (facts, site_config)) = commands.both(
+        |commands| docker::strangers(commands, &project, deploy.tenant, &names),
+        |commands| {
+            facts::without_certbot(commands, &config.nginx, &config.tenants_dir, context.now)
+        },
+    );
     if let Some(failure) = facts.problems.first() {
         return Err(Refusal::Tools(failure.clone()));
     }
@@ -72,7 +79,7 @@ fn check(context: &Context<'_>, commands: &Commands<'_>) -> Result<(), Refusal> 
         }
         CertificateSource::Acme => {}
     }
-    project_is_ours(context, commands)
+    project_is_ours(&project, &strangers.map_err(|error| Refusal::Tools(error.into()))?)
 }
 
 /// Whether the tenant fits, with what earlier jobs that are still open will take.
@@ -121,12 +128,7 @@ fn sum(first: Need, others: impl Iterator<Item = Need>) -> Need {
 
 /// Refuses a project of which something is somebody else's: a container, a network, or a volume,
 /// whose data compose would take over without a word.
-fn project_is_ours(context: &Context<'_>, commands: &Commands<'_>) -> Result<(), Refusal> {
-    let deploy = deploy(context).map_err(Refusal::Decided)?;
-    let project = stack::project(context).map_err(Refusal::Decided)?;
-    let names = names(&deploy.blueprint, &project);
-    let strangers = docker::strangers(commands, &project, deploy.tenant, &names)
-        .map_err(|error| Refusal::Tools(error.into()))?;
+fn project_is_ours(project: &ProjectName, strangers: &[(Kind, String)]) -> Result<(), Refusal> {
     let Some((kind, name)) = strangers.first() else { return Ok(()) };
     let all: Vec<_> =
         strangers.iter().map(|(kind, name)| format!("{} {name}", kind.word())).collect();

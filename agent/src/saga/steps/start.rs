@@ -56,9 +56,15 @@ impl Action for Start {
 pub(super) fn look_at_project(context: &Context<'_>) -> Result<Before, Failure> {
     let project = stack::project(context)?;
     context.with_commands(|commands| {
-        let ran = docker::runs(commands, &project)?;
-        let volumes = docker::volumes(commands, &project)?;
-        Ok(Before::Project { ran, volumes: volumes.iter().map(ToString::to_string).collect() })
+        let (ran, volumes) = commands.both(
+            |commands| docker::runs(commands, &project),
+            |commands| docker::volumes(commands, &project),
+        );
+        let volumes = volumes?;
+        Ok(Before::Project {
+            ran: ran?,
+            volumes: volumes.iter().map(ToString::to_string).collect(),
+        })
     })
 }
 
