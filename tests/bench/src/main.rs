@@ -19,6 +19,7 @@ mod seat;
 mod seed;
 mod stats;
 mod tls;
+mod wrk;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Instant};
 

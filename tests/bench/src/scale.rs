@@ -29,10 +29,14 @@ pub struct Scale {
     pub parked: &'static [usize],
     /// How long idle processes are watched.
     pub idle: Duration,
+    /// How long wrk asks in a run.
+    pub wrk: Duration,
     /// How long commits are counted in a run.
     pub commits: Duration,
     /// Deploys.
     pub deploys: usize,
+    /// Certificates that are asked for.
+    pub certificates: u32,
     /// Hosts of the large fleet.
     pub fleet: usize,
     /// Jobs in the long history.
@@ -54,8 +58,10 @@ impl Scale {
         requests: 20_000,
         parked: &[1000, 10_000],
         idle: Duration::from_secs(60),
+        wrk: Duration::from_secs(2),
         commits: Duration::from_secs(2),
         deploys: 3,
+        certificates: 50,
         fleet: 10_000,
         history: 1_000_000,
     };
@@ -74,8 +80,10 @@ impl Scale {
         requests: 3000,
         parked: &[500],
         idle: Duration::from_secs(5),
+        wrk: Duration::from_secs(1),
         commits: Duration::from_millis(400),
         deploys: 0,
+        certificates: 0,
         fleet: 1000,
         history: 20_000,
     };
@@ -94,8 +102,10 @@ impl Scale {
         requests: 40,
         parked: &[8],
         idle: Duration::from_millis(200),
+        wrk: Duration::from_secs(1),
         commits: Duration::from_millis(20),
         deploys: 0,
+        certificates: 0,
         fleet: 12,
         history: 50,
     };

@@ -1,6 +1,7 @@
 //! The measurements, one file per subject. Each returns figures with one value a run and, measured in
 //! between, their baselines.
 
+mod certbot;
 mod commits;
 mod deploy;
 mod fan_out;
@@ -9,6 +10,7 @@ mod idle;
 mod ingest;
 mod jobs;
 mod latency;
+mod nginx;
 mod parked;
 mod requests;
 mod sizes;
@@ -53,4 +55,6 @@ pub const ALL: &[Measurement] = &[
     startup::MEASUREMENT,
     sizes::MEASUREMENT,
     deploy::MEASUREMENT,
+    nginx::MEASUREMENT,
+    certbot::MEASUREMENT,
 ];

@@ -9,6 +9,7 @@ use crate::{
     load::{self, Took},
     portal::Portal,
     proc::cpu_nanos,
+    wrk,
 };
 
 /// Connections at once.
@@ -21,7 +22,8 @@ pub(super) const MEASUREMENT: Measurement = Measurement {
           starts. The bare server is the portal's own HTTP layer with a handler that answers `hello`. An empty poll is one \
           that does not wait and finds nothing: the portal verifies the request's signature, notes that the agent was \
           there, looks for work and signs its answer. The second baseline of a poll is the bare server verifying the same \
-          signature and signing as large an answer, and doing nothing else: what the protocol's signatures cost anybody.",
+          signature and signing as large an answer, and doing nothing else: what the protocol's signatures cost anybody. \
+          Where wrk is installed it asks the bare server as well, over as many connections: what another client gets out of it.",
     run,
 };
 
@@ -37,6 +39,7 @@ fn run(bench: &Bench) -> Vec<Figure> {
     let signer = portal.signer_for(bare.address());
     let each = scale.requests.div_ceil(CONNECTIONS);
     let mut all = [const { Vec::new() }; 4];
+    let mut by_wrk = Vec::new();
     for number in 0..=scale.runs {
         let hello = load::repeated(&hello::Running::get("/"), CONNECTIONS, each);
         let signed: Vec<Vec<Vec<u8>>> = (0..CONNECTIONS)
@@ -61,6 +64,7 @@ fn run(bench: &Bench) -> Vec<Figure> {
             measured(portal.pid(), &mut to_portal, &polls),
         ];
         if number > 0 {
+            by_wrk.extend(wrk::rate(bare.address(), CONNECTIONS, scale.wrk));
             for (list, result) in all.iter_mut().zip(results) {
                 list.push(result);
             }
@@ -70,7 +74,7 @@ fn run(bench: &Bench) -> Vec<Figure> {
     let costs = |which: usize| all[which].iter().map(|one: &(Took, f64)| one.1).collect();
     let bare_hello = "bare hello";
     let bare_signed = "bare, same signatures";
-    vec![
+    let mut figures = vec![
         Figure::new("bare hello", Unit::PerSecond, rates(0)),
         Figure::new("GET /api/v1/me with a token", Unit::PerSecond, rates(2))
             .beside(bare_hello, rates(0)),
@@ -82,7 +86,12 @@ fn run(bench: &Bench) -> Vec<Figure> {
             .beside(bare_signed, costs(1)),
         Figure::new("the same signatures alone, processor time", Unit::Micros, costs(1))
             .beside(bare_hello, costs(0)),
-    ]
+    ];
+    if by_wrk.len() == scale.runs {
+        let figure = Figure::new("bare hello, asked by wrk", Unit::PerSecond, by_wrk);
+        figures.insert(1, figure.beside(bare_hello, rates(0)));
+    }
+    figures
 }
 
 /// A load, and the server's processor time of a request in microseconds.

@@ -1,0 +1,134 @@
+//! How often nginx is touched.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
+
+use freehold_tests::world::{Setup, Tenant, World, blueprint};
+use serde_json::json;
+
+use super::{Bench, Measurement};
+use crate::figure::{Figure, Goal, Unit};
+
+/// Without a call for so long, the inventory that follows a job is over: it comes after 15 s at least.
+const CALM: Duration = Duration::from_secs(22);
+const PATIENCE: Duration = Duration::from_secs(180);
+
+pub(super) const MEASUREMENT: Measurement = Measurement {
+    name: "nginx",
+    title: "nginx",
+    how: "How often a job lets nginx check its configuration and load it: a program in nginx's place writes down when it was \
+          called and how, and calls nginx. A change is a step that alters a site: a first deploy has two (the plain site \
+          that answers the authority, and the site itself), so has a move to another domain; a removal has one. Each has \
+          one check and one reload. A deploy also looks at the whole configuration once before anything is changed, since \
+          it must be known what else serves the domain; nginx checks what it prints.",
+    run,
+};
+
+fn run(bench: &Bench) -> Vec<Figure> {
+    if bench.scale.deploys == 0 {
+        return Vec::new();
+    }
+    let notes = Notes::new(bench);
+    let setup = Setup {
+        agent: vec![
+            format!("programs.nginx={}", notes.program.display()),
+            // Inventories look at nginx, too: they come after a job only.
+            "inventory.interval_secs=3600".to_owned(),
+        ],
+        ..Setup::default()
+    };
+    let world = World::start_with("bench-nginx", setup);
+    let release = world.push(&blueprint(&[]));
+    let tenant = world.tenant("acme");
+    world.create(&tenant, release);
+    let deploy = || drop(world.deploy(&tenant, release));
+    let mut figures = Vec::new();
+    let mut count = |what: &str, looks: usize, changes: usize, job: &dyn Fn()| {
+        notes.await_calm();
+        let calls = notes.during(job);
+        let figure = |of: &str, value: usize, most: usize| {
+            let name = format!("{what}, {changes} changes: {of}");
+            Figure::new(name, Unit::Count, vec![value as f64]).goal(Goal::AtMost(most as f64))
+        };
+        figures.push(figure("checks", calls.checks, looks + changes));
+        figures.push(figure("reloads", calls.reloads, changes));
+    };
+    count("first deploy", 1, 2, &deploy);
+    count("the same again", 1, 0, &deploy);
+    move_away(&world, &tenant);
+    count("move to another domain", 1, 2, &deploy);
+    count("removal", 0, 1, &|| {
+        let removal = world.queue_remove(&tenant, "delete");
+        drop(world.succeeds(&removal));
+    });
+    figures
+}
+
+fn move_away(world: &World, tenant: &Tenant) {
+    let path = format!("/tenants/{}", tenant.slug);
+    let reply = world.api().patch(&path, &json!({ "domain": format!("new-{}", tenant.domain) }));
+    assert_eq!(reply.status, 200, "{}", reply.text);
+}
+
+/// Calls of nginx in the time of one job.
+#[derive(Debug, Default)]
+struct Calls {
+    checks: usize,
+    reloads: usize,
+}
+
+/// The program in nginx's place, and what it has written down.
+struct Notes {
+    program: PathBuf,
+    file: PathBuf,
+}
+
+impl Notes {
+    fn new(bench: &Bench) -> Self {
+        let folder = bench.scratch.folder("nginx-calls");
+        let (program, file) = (folder.join("nginx"), folder.join("calls"));
+        let text =
+            format!("#!/bin/sh\necho \"$*\" >>'{}'\nexec /usr/sbin/nginx \"$@\"\n", file.display());
+        fs::write(&program, text).expect("a program");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("a program");
+        Self { program, file }
+    }
+
+    /// The arguments of each call so far.
+    fn all(&self) -> Vec<String> {
+        let text = fs::read_to_string(&self.file).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// What is called while a job is done.
+    fn during(&self, job: &dyn Fn()) -> Calls {
+        let before = self.all().len();
+        job();
+        let mut calls = Calls::default();
+        for call in &self.all()[before..] {
+            let has = |word: &str| call.split(' ').any(|argument| argument == word);
+            calls.checks += usize::from(has("-t") || has("-T"));
+            calls.reloads += usize::from(has("reload"));
+        }
+        calls
+    }
+
+    /// Waits until the inventory after the last job is over, so that the next job is counted alone.
+    fn await_calm(&self) {
+        let began = Instant::now();
+        let mut last = (self.all().len(), Instant::now());
+        while last.1.elapsed() < CALM {
+            assert!(began.elapsed() < PATIENCE, "nginx is called all the time: {:?}", self.all());
+            thread::sleep(Duration::from_millis(100));
+            let calls = self.all().len();
+            if calls != last.0 {
+                last = (calls, Instant::now());
+            }
+        }
+    }
+}
