@@ -19,6 +19,8 @@ use crate::{
 
 /// Rows of one batch.
 const BATCH: u32 = 200;
+/// Sessions of one batch: each may have thousands of spent tokens.
+const SESSIONS: u32 = 5;
 /// Jobs that are looked up at once.
 const JOBS: u32 = 50;
 /// Pause after a batch.
@@ -186,7 +188,7 @@ impl Round<'_> {
             self.db.write(move |tx| {
                 Ok(retention::delete_enrollments(tx, until, MAX_SPENT_TOKENS, BATCH)?
                     + retention::delete_orphans(tx, until, BATCH)?
-                    + sessions::purge(tx, sessions_until(tx.now()), BATCH)?
+                    + sessions::purge(tx, sessions_until(tx.now()), SESSIONS)?
                     + idempotency::purge(tx, IDEMPOTENCY_KEEP_SECS, BATCH)?
                     + idempotency::purge_beyond(tx, MAX_IDEMPOTENCY_KEYS, BATCH)?)
             })

@@ -15,8 +15,8 @@ use crate::{
     domain::{
         ids::{SessionId, UserId},
         session::{
-            ACCESS_AT_ONCE, ACCESS_SECS, Ending, MAX_SESSIONS, MAX_SPENT, MOST_SECS, TokenKind,
-            over_at,
+            ACCESS_AT_ONCE, ACCESS_SECS, Ending, MAX_ENDED, MAX_SESSIONS, MAX_SPENT, MOST_SECS,
+            TokenKind, over_at,
         },
     },
     error::{AppError, Kind},
@@ -145,6 +145,7 @@ impl OpenSession {
             ended_at: None,
         };
         sessions::end_beyond(tx, user.id, MAX_SESSIONS - 1)?;
+        sessions::keep_ended(tx, user.id, MAX_ENDED)?;
         sessions::insert(tx, &session)?;
         users::note_login(tx, user.id)?;
         let more = [("network", json!(session.network)), ("session", json!(session.id))];

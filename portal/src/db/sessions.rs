@@ -224,6 +224,20 @@ pub fn end_beyond(tx: &Tx<'_>, user: UserId, keep: u32) -> Result<(), AppError> 
     Ok(())
 }
 
+/// Forgets the sessions of a user that were ended, beyond the newest `keep` of them.
+///
+/// # Errors
+/// When the database fails.
+pub fn keep_ended(tx: &Tx<'_>, user: UserId, keep: u32) -> Result<(), AppError> {
+    tx.sql().execute(
+        "DELETE FROM sessions WHERE id IN
+            (SELECT id FROM sessions WHERE user_id = ?1 AND ended_at IS NOT NULL
+              ORDER BY refreshed_at DESC, id DESC LIMIT -1 OFFSET ?2)",
+        params![user.to_string(), keep],
+    )?;
+    Ok(())
+}
+
 /// Whether a user has logged in from a network and that session is still remembered.
 ///
 /// # Errors

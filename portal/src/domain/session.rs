@@ -12,6 +12,9 @@ pub const IDLE_SECS: i64 = 7 * 86_400;
 pub const MOST_SECS: i64 = 30 * 86_400;
 /// Most open sessions of a user; the one that was used longest ago ends for a new one.
 pub const MAX_SESSIONS: u32 = 20;
+/// Most sessions of a user that are over and still remembered, so that logging in over and over does not
+/// fill the database.
+pub const MAX_ENDED: u32 = 100;
 /// Access tokens of a session that are good at once: the newest, and the one before, with which another
 /// process of the same person may just be asking.
 pub const ACCESS_AT_ONCE: u32 = 2;

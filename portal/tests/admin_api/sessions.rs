@@ -2,6 +2,7 @@
 
 use std::thread;
 
+use freehold_portal::domain::session::Ending;
 use serde_json::{Value, json};
 
 use crate::{
@@ -279,6 +280,25 @@ fn a_user_has_so_many_sessions_and_no_more() {
         world.session(ANNA);
     }
     me(&world, &first).refused(401, "session_ended");
+    // What is over is not kept without end.
+    let count = |sql: &'static str| {
+        let open = |path| rusqlite::Connection::open(path).unwrap();
+        open(world.portal.db.path()).query_row(sql, [], |row| row.get::<_, u32>(0)).unwrap()
+    };
+    assert_eq!(count("SELECT count(*) FROM sessions"), 21);
+    let user =
+        world.get("/api/v1/users").expect(200)["items"][0]["id"].as_str().unwrap().to_owned();
+    world
+        .portal
+        .db
+        .write(move |tx| {
+            let user = user.parse().unwrap();
+            freehold_portal::db::sessions::end_of_user(tx, user, None, Ending::Reset)?;
+            freehold_portal::db::sessions::keep_ended(tx, user, 3)
+        })
+        .unwrap();
+    assert_eq!(count("SELECT count(*) FROM sessions"), 3);
+    assert_eq!(count("SELECT count(*) FROM session_tokens"), 6);
 }
 
 #[test]
