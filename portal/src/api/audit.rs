@@ -1,6 +1,6 @@
 //! The audit log.
 
-use freehold_protocol::time::Timestamp;
+use freehold_protocol::{ids::Sha256Digest, time::Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// One entry. `GET /audit?after=N` lists them oldest first; `next` of the page is the next `after`.
@@ -19,10 +19,10 @@ pub struct AuditRow {
     pub object_kind: String,
     /// Which one.
     pub object_id: String,
-    /// The particulars; never a secret.
+    /// The particulars; never a secret. Its names are sorted: as compact JSON it is what was hashed.
     pub detail: serde_json::Value,
     /// Hash of the entry before it.
-    pub prev_hash: String,
+    pub prev_hash: Sha256Digest,
     /// Hash over this entry and `prevHash`.
-    pub hash: String,
+    pub hash: Sha256Digest,
 }

@@ -5,7 +5,10 @@ use rusqlite::{OptionalExtension, Row, params};
 use serde_json::Value;
 
 use super::{Read, Tx, codec};
-use crate::error::AppError;
+use crate::{
+    domain::audit::{Hashed, Walk},
+    error::AppError,
+};
 
 /// What happened to what.
 #[derive(Debug, Clone)]
@@ -60,27 +63,19 @@ impl AuditRow {
         })
     }
 
-    /// The hash that this row must have.
+    /// What its hash covers.
     #[must_use]
-    pub fn expected_hash(&self) -> Sha256Digest {
-        let Self { n, at, actor, action, object_kind, object_id, detail, prev_hash, .. } = self;
-        let mut bytes = Vec::new();
-        // Length before text, so that no two different rows make the same bytes.
-        for part in [
-            "freehold.audit.v1",
-            &n.to_string(),
-            &at.to_string(),
-            actor,
-            action,
-            object_kind,
-            object_id,
-            detail,
-            &prev_hash.to_string(),
-        ] {
-            bytes.extend_from_slice(format!("{}:", part.len()).as_bytes());
-            bytes.extend_from_slice(part.as_bytes());
+    pub fn hashed(&self) -> Hashed<'_> {
+        Hashed {
+            n: self.n,
+            at: self.at,
+            actor: &self.actor,
+            action: &self.action,
+            object_kind: &self.object_kind,
+            object_id: &self.object_id,
+            detail: &self.detail,
+            prev_hash: self.prev_hash,
         }
-        Sha256Digest::of(&bytes)
     }
 }
 
@@ -112,7 +107,7 @@ pub fn append(tx: &Tx<'_>, entry: &Entry<'_>) -> Result<(), AppError> {
         prev_hash,
         hash: Sha256Digest::ZERO,
     };
-    row.hash = row.expected_hash();
+    row.hash = row.hashed().hash();
     tx.sql()
         .prepare_cached(
             "INSERT INTO audit (n, at, actor, action, object_kind, object_id, detail, prev_hash, hash)
@@ -151,16 +146,12 @@ pub fn after(read: &Read<'_>, after: u64, limit: u32) -> Result<Vec<AuditRow>, A
 /// When the database fails.
 pub fn verify(read: &Read<'_>) -> Result<Option<String>, AppError> {
     let mut statement = read.sql().prepare("SELECT * FROM audit ORDER BY n")?;
-    let mut prev = Sha256Digest::ZERO;
-    for (n, row) in (1u64..).zip(statement.query_map([], AuditRow::from_row)?) {
+    let mut walk = Walk::from_the_start();
+    for row in statement.query_map([], AuditRow::from_row)? {
         let row = row?;
-        if row.n != n {
-            return Ok(Some(format!("audit row {n} is missing")));
+        if let Err(broken) = walk.take(&row.hashed(), row.hash) {
+            return Ok(Some(broken.to_string()));
         }
-        if row.prev_hash != prev || row.hash != row.expected_hash() {
-            return Ok(Some(format!("audit row {n} was changed")));
-        }
-        prev = row.hash;
     }
     Ok(None)
 }

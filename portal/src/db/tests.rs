@@ -192,9 +192,9 @@ fn a_changed_or_missing_audit_row_is_found() {
     }
     assert_eq!(backup::check(&path).unwrap(), Vec::<String>::new());
     db.write(|tx| Ok(tx.sql().execute("UPDATE audit SET actor = 'me' WHERE n = 2", [])?)).unwrap();
-    assert_eq!(backup::check(&path).unwrap(), ["audit row 2 was changed"]);
+    assert_eq!(backup::check(&path).unwrap(), ["audit entry 2 was changed"]);
     db.write(|tx| Ok(tx.sql().execute("DELETE FROM audit WHERE n = 1", [])?)).unwrap();
-    assert_eq!(backup::check(&path).unwrap(), ["audit row 1 is missing"]);
+    assert_eq!(backup::check(&path).unwrap(), ["audit entry 1 is missing"]);
 }
 
 #[test]

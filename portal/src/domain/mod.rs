@@ -1,5 +1,6 @@
 //! Rules without I/O: what may become what, and when.
 
+pub mod audit;
 pub mod entitlement;
 pub mod ids;
 pub mod ingest;

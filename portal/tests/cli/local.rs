@@ -7,7 +7,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-fn serve(data: &Path, stdout: Stdio) -> Child {
+pub(crate) fn serve(data: &Path, stdout: Stdio) -> Child {
     Command::new(env!("CARGO_BIN_EXE_freehold"))
         .arg("serve")
         .env_clear()
@@ -21,7 +21,7 @@ fn serve(data: &Path, stdout: Stdio) -> Child {
 }
 
 /// The lines that a portal prints once it listens: two, and more at the first start.
-fn announced(child: &mut Child, lines: usize) -> Vec<String> {
+pub(crate) fn announced(child: &mut Child, lines: usize) -> Vec<String> {
     BufReader::new(child.stdout.take().unwrap()).lines().take(lines).map(Result::unwrap).collect()
 }
 
@@ -37,7 +37,7 @@ fn owner_token(data: &Path, args: &[&str]) -> (i32, String, String) {
     (ran.status.code().unwrap(), text(ran.stdout), text(ran.stderr))
 }
 
-fn end(mut child: Child) {
+pub(crate) fn end(mut child: Child) {
     child.kill().unwrap();
     child.wait().unwrap();
 }

@@ -87,8 +87,8 @@ pub(super) fn audit(ctx: &Context<'_>) -> Result<Answer, AppError> {
                     object_kind: row.object_kind,
                     object_id: row.object_id,
                     detail: serde_json::from_str(&row.detail)?,
-                    prev_hash: row.prev_hash.to_string(),
-                    hash: row.hash.to_string(),
+                    prev_hash: row.prev_hash,
+                    hash: row.hash,
                 })
             })
             .collect::<Result<_, AppError>>()?;
