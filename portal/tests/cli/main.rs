@@ -5,6 +5,7 @@
 mod audit;
 mod commands;
 mod fake;
+mod ingest;
 mod licensing;
 mod local;
 mod storage;
