@@ -91,7 +91,8 @@ pub struct LogPage {
     /// The lines. A page may be short, even empty, and still have a `next`: one answer looks at a
     /// bounded number of lines.
     pub items: Vec<LogLine>,
-    /// Give it as `cursor` to get the next page; absent on the last one.
+    /// Give it as `cursor` to get the next page; absent on the last one. In an answer to `after` it is
+    /// the `tail`, and there when more has arrived already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
     /// Give it as `after` to get what arrives after this answer.

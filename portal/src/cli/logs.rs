@@ -135,10 +135,9 @@ fn follow(
                 for line in &page.items {
                     print(ctx, line)?;
                 }
-                // There may be more than one answer holds, of ours or of others.
-                let is_behind = page.tail != tail && page.items.len() == MAX_PAGE_LINES as usize;
                 tail = page.tail;
-                if is_behind {
+                // More has arrived than one answer looks at.
+                if page.next.is_some() {
                     continue;
                 }
             }

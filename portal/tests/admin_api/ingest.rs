@@ -228,6 +228,14 @@ fn pages_hold_each_line_once_while_others_come_and_a_tail_goes_on_from_there() {
     assert_eq!(page["items"].as_array().unwrap().len(), 1);
     assert_eq!(page["items"][0]["message"], "late");
     assert_eq!(follow(page["tail"].as_str().unwrap())["items"], json!([]));
+    assert_eq!(page["next"], Value::Null);
+    // More than one answer holds: it says so, and where to go on.
+    apps.send(LOGS, &json!({ "logs": lines(&["a", "b", "c"]) })).expect(200);
+    let tail = page["tail"].as_str().unwrap();
+    let two =
+        apps.world.get(&format!("/api/v1/tenants/acme/logs?after={tail}&limit=2")).expect(200);
+    assert_eq!((two["items"].as_array().unwrap().len(), &two["next"]), (2, &two["tail"]));
+    assert_eq!(follow(two["tail"].as_str().unwrap())["items"][0]["message"], "c");
     // Cursors of one list are none of another.
     let newest = apps.world.get("/api/v1/tenants/acme/logs?limit=1").expect(200);
     let next = newest["next"].as_str().unwrap();

@@ -130,7 +130,9 @@ pub(super) fn logs(ctx: &Context<'_>, slug: &TenantSlug) -> Result<Answer, AppEr
         if let Some(arrived) = arrived {
             let (lines, until) = logs::arrived(read, number, &filter, arrived, limit)?;
             let items = lines.into_iter().map(line).collect();
-            return Ok(LogPage { items, next: None, tail: tail(until) });
+            // Lines of others count, too: one answer looks at a bounded number of them.
+            let next = (until < last).then(|| tail(until));
+            return Ok(LogPage { items, next, tail: tail(until) });
         }
         let found = logs::by_time(read, number, &filter, order, after, limit)?;
         let next = found

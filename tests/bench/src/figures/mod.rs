@@ -8,6 +8,7 @@ mod fan_out;
 mod growth;
 mod idle;
 mod ingest;
+mod ingest_logs;
 mod jobs;
 mod latency;
 mod nginx;
@@ -47,6 +48,7 @@ pub const ALL: &[Measurement] = &[
     fan_out::MEASUREMENT,
     jobs::MEASUREMENT,
     ingest::MEASUREMENT,
+    ingest_logs::MEASUREMENT,
     commits::MEASUREMENT,
     requests::MEASUREMENT,
     parked::MEASUREMENT,
