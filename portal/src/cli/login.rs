@@ -7,7 +7,8 @@ use freehold_protocol::secret::Secret;
 use super::{
     context::Ctx,
     error::CliError,
-    output::read_secret,
+    logout,
+    output::{clean, read_secret},
     password,
     remote::{Client, Session, StoreLock, UserTokens, parse_url, session_path},
 };
@@ -25,7 +26,8 @@ use crate::{
 /// with the portal before anything is stored, readable by you alone, in
 /// ${XDG_CONFIG_HOME:-~/.config}/freehold/remote.toml. Of a user, the tokens of a session are stored and
 /// never the password; commands renew them by themselves, for up to 30 days, or until 7 days without use.
-/// An authority given with --ca-file is remembered with it.
+/// An authority given with --ca-file is remembered with it. What was stored before is replaced, and a
+/// user's session in it ended.
 ///
 /// FREEHOLD_URL, FREEHOLD_TOKEN and FREEHOLD_CA_FILE override what is stored.
 #[derive(Debug, clap::Args)]
@@ -72,7 +74,7 @@ pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, CliError> {
         None => {
             session.token = Some(ask_token(&session, ctx)?);
             let me: Me = Client::new(&session)?.get(paths::ME, &Vec::new())?;
-            store(&session, &file)?;
+            store(&session, &file, ctx)?;
             me
         }
     };
@@ -82,9 +84,23 @@ pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, CliError> {
     Ok(Exit::Ok)
 }
 
-fn store(session: &Session, file: &Path) -> Result<(), CliError> {
+/// Stores the login in the place of another one, whose session ends.
+fn store(session: &Session, file: &Path, ctx: &mut Ctx) -> Result<(), CliError> {
     let _lock = StoreLock::take(file)?;
-    Ok(session.store(file)?)
+    // What cannot be read is replaced.
+    let before = Session::load(file).ok().flatten();
+    session.store(file)?;
+    if let Some(mut before) = before
+        && let Some(user) = before.user.take()
+        && logout::end(&before, &user).is_err()
+    {
+        ctx.note(format_args!(
+            "The session of {} at {} could not be ended; it ends by itself.",
+            clean(&user.login),
+            before.address
+        ));
+    }
+    Ok(())
 }
 
 /// Opens a session and stores its tokens; then a password that somebody else has chosen is changed.
@@ -101,7 +117,7 @@ fn as_user(
     let tokens: SessionTokens = Client::new(session)?.prove(paths::LOGIN, &body)?;
     let is_due = tokens.user.password_due;
     session.user = Some(UserTokens::from(tokens));
-    store(session, file)?;
+    store(session, file, ctx)?;
     let client = Client::new(session)?;
     if is_due && ctx.terminal.ask {
         ctx.note("The password was chosen by somebody else. Choose your own.");

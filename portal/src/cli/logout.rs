@@ -52,7 +52,11 @@ fn leave(file: &Path, args: &Args) -> Result<bool, CliError> {
     Ok(forget(file)?)
 }
 
-fn end(session: &Session, user: &UserTokens) -> Result<(), CliError> {
+/// Ends the session of a user at the portal; one that is over already is no error.
+///
+/// # Errors
+/// When the portal cannot be told.
+pub(super) fn end(session: &Session, user: &UserTokens) -> Result<(), CliError> {
     let body = RefreshToken { refresh_token: user.refresh.expose().to_owned() };
     let ended: Result<Value, _> = Client::new(session)?.prove(paths::LOGOUT, &body);
     match ended {

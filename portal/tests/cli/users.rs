@@ -235,6 +235,23 @@ fn many_commands_at_once_do_not_burn_the_session() {
 }
 
 #[test]
+fn logging_in_again_ends_the_session_before() {
+    let world = World::with_anna("viewer");
+    let before = fs::read_to_string(world.stored()).unwrap();
+    assert_eq!(world.login(PASSWORD).code, 0);
+    let after = fs::read_to_string(world.stored()).unwrap();
+    fs::write(world.stored(), &before).unwrap();
+    assert_eq!(world.run(&["whoami"], "").code, 4);
+    // A token takes the place of the session, too.
+    fs::write(world.stored(), &after).unwrap();
+    assert_eq!(world.run(&["whoami"], "").code, 0);
+    let ran = world.run(&["login", &world.url], &format!("{}\n", world.owner));
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{ran:?}");
+    fs::write(world.stored(), &after).unwrap();
+    assert_eq!(world.run(&["whoami"], "").code, 4);
+}
+
+#[test]
 fn logging_out_ends_the_session_at_the_portal() {
     let world = World::with_anna("viewer");
     let stored = fs::read_to_string(world.stored()).unwrap();
