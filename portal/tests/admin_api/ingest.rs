@@ -5,6 +5,7 @@ use std::io::Write as _;
 use flate2::{Compression, write::GzEncoder};
 use freehold_portal::{
     app::ingest_retention::{self, Swept},
+    db::ingest::batches,
     domain::ingest::Reason,
     ingest::Keep,
 };
@@ -180,6 +181,16 @@ fn a_tenant_that_sends_too_much_is_told_when_to_come_back() {
     apps.world.call("POST", LOGS).bearer(&apps.other).json(&body).send().expect(200);
     apps.world.clock.advance_secs(wait);
     apps.send(LOGS, &body).expect(200);
+    // What was sent today is known after a restart, too.
+    let db = apps.world.portal.ingest.db();
+    let tenant = apps.id("acme").parse().unwrap();
+    let sent = db
+        .read(|read| {
+            let number = read.number(tenant)?.unwrap();
+            batches::bytes_of_day(read, number, NOW / DAY)
+        })
+        .unwrap();
+    assert_eq!(sent, 7 * body.to_string().len() as u64);
     let metrics = apps.world.get("/metrics").text;
     assert!(metrics.contains("freehold_ingest_over_quota_total 1"), "{metrics}");
     assert!(metrics.contains("freehold_ingest_items_total{kind=\"logs\"} 40000"), "{metrics}");

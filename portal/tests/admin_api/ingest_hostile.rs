@@ -61,6 +61,18 @@ fn keys_and_tokens_open_only_their_own_doors() {
         apps.world.call("GET", path).send().refused(401, "token_missing");
         apps.world.call("GET", path).bearer(&viewer).send().expect(200);
     }
+    // Who is limited to a tenant sees that one's only.
+    let limited = json!({ "name": "limited", "role": "viewer", "tenant": "other" });
+    let limited = apps.world.post("/api/v1/tokens", limited).expect(201);
+    let limited = limited["secret"].as_str().unwrap();
+    for what in ["/logs", "/usage", "/usage?format=csv", ""] {
+        let of = |slug: &str| {
+            let path = format!("/api/v1/tenants/{slug}{what}");
+            apps.world.call("GET", &path).bearer(limited).send()
+        };
+        assert_eq!(of("other").status, 200, "{what}");
+        of("acme").refused(404, "not_found");
+    }
     for path in ["/api/v1/tenants/nobody/logs", "/api/v1/tenants/nobody/usage"] {
         apps.world.get(path).refused(404, "not_found");
     }
