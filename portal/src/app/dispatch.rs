@@ -3,6 +3,7 @@
 use freehold_protocol::{
     dsse::{Envelope, EnvelopeError},
     failure::{Failure, FailureClass},
+    ids::Sha256Digest,
     job::Job,
     wire::Head,
 };
@@ -36,9 +37,14 @@ pub(super) fn dispatch(
     if slots == 0 {
         return Ok((links, head));
     }
-    for job in jobs::ready(tx, agent.host_id, slots)? {
+    let ready = jobs::ready(tx, agent.host_id, slots)?;
+    if ready.is_empty() {
+        return Ok((links, head));
+    }
+    let agent_key = agent.report_key.key()?.fingerprint();
+    for job in ready {
         let (seq, prev) = (head.seq + 1, head.hash);
-        let envelope = match sign(tx, keys, agent, &job, head) {
+        let envelope = match sign(tx, keys, (agent, agent_key), &job, head) {
             Ok(envelope) => envelope,
             Err(EnvelopeError::TooLarge { limit_bytes }) => {
                 let failure = Failure::new(
@@ -74,14 +80,14 @@ pub(super) fn dispatch(
 fn sign(
     tx: &Tx<'_>,
     keys: &PortalKeys,
-    agent: &AgentRow,
+    (agent, agent_key): (&AgentRow, Sha256Digest),
     job: &JobRow,
     head: Head,
 ) -> Result<Envelope, EnvelopeError> {
     let payload = Job {
         portal: keys.portal(),
         agent_id: agent.id,
-        agent_key: agent.report_key.fingerprint(),
+        agent_key,
         epoch: head.epoch,
         seq: head.seq + 1,
         prev: head.hash,

@@ -52,7 +52,7 @@ impl RecordReport {
         envelope: Envelope,
         portal: PortalId,
     ) -> Result<Self, AppError> {
-        let opened = envelope.open::<Report>(&[agent.report_key], 1).map_err(|error| {
+        let opened = envelope.open::<Report>(&[agent.report_key.key()?], 1).map_err(|error| {
             refused(format!("the report's envelope was not opened: {error}")).because(error)
         })?;
         let report = opened.get();

@@ -12,6 +12,29 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::{Read, Tx, codec, expect_one, seen::Seen};
 use crate::error::AppError;
 
+/// A public key as its column holds it. It is parsed where it is used: to find the point that 32 bytes
+/// stand for costs more than the statement that reads them, and most readers want none of an agent's keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredKey(String);
+
+impl StoredKey {
+    /// The key.
+    ///
+    /// # Errors
+    /// When the column holds none, which is a defect.
+    pub fn key(&self) -> Result<PublicKey, AppError> {
+        self.0
+            .parse()
+            .map_err(|error| AppError::bug("a stored public key is malformed").because(error))
+    }
+}
+
+impl From<PublicKey> for StoredKey {
+    fn from(key: PublicKey) -> Self {
+        Self(key.to_string())
+    }
+}
+
 /// An agent: one enrollment of a host.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AgentRow {
@@ -20,9 +43,9 @@ pub struct AgentRow {
     /// Its host.
     pub host_id: HostId,
     /// Verifies its HTTP signatures.
-    pub identity_key: PublicKey,
+    pub identity_key: StoredKey,
     /// Verifies its reports.
-    pub report_key: PublicKey,
+    pub report_key: StoredKey,
     /// Secrets are sealed to it.
     pub seal_key: SealPublicKey,
     /// Version of the agent.
@@ -53,31 +76,34 @@ pub struct AgentRow {
     pub revoked_at: Option<Timestamp>,
 }
 
+/// The columns in the order in which [`AgentRow::from_row`] takes them.
+const GET: &str = "SELECT id, host_id, identity_key, report_key, seal_key, version, head_epoch, head_seq, head_hash,
+        acked_epoch, acked_seq, trust_version, last_seen_at, expected_at, clock_skew_ms, draining,
+        conflict_at, conflict_head, conflict_proof, created_at, revoked_at
+      FROM agents WHERE id = ?1";
+
 impl AgentRow {
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let mut cells = codec::Cells::of(row);
         Ok(Self {
-            id: codec::text(row, "id")?,
-            host_id: codec::text(row, "host_id")?,
-            identity_key: codec::text(row, "identity_key")?,
-            report_key: codec::text(row, "report_key")?,
-            seal_key: codec::json(row, "seal_key")?,
-            version: row.get("version")?,
-            head: Head {
-                epoch: row.get("head_epoch")?,
-                seq: row.get("head_seq")?,
-                hash: codec::text(row, "head_hash")?,
-            },
-            acked: (row.get("acked_epoch")?, row.get("acked_seq")?),
-            trust_version: row.get("trust_version")?,
-            last_seen_at: codec::time_opt(row, "last_seen_at")?,
-            expected_at: codec::time_opt(row, "expected_at")?,
-            clock_skew_ms: row.get("clock_skew_ms")?,
-            draining: row.get("draining")?,
-            conflict_at: codec::time_opt(row, "conflict_at")?,
-            conflict_head: codec::json_opt(row, "conflict_head")?,
-            conflict_proof: codec::json_opt(row, "conflict_proof")?,
-            created_at: codec::time(row, "created_at")?,
-            revoked_at: codec::time_opt(row, "revoked_at")?,
+            id: cells.text()?,
+            host_id: cells.text()?,
+            identity_key: StoredKey(cells.get()?),
+            report_key: StoredKey(cells.get()?),
+            seal_key: cells.json()?,
+            version: cells.get()?,
+            head: Head { epoch: cells.get()?, seq: cells.get()?, hash: cells.text()? },
+            acked: (cells.get()?, cells.get()?),
+            trust_version: cells.get()?,
+            last_seen_at: cells.time_opt()?,
+            expected_at: cells.time_opt()?,
+            clock_skew_ms: cells.get()?,
+            draining: cells.get()?,
+            conflict_at: cells.time_opt()?,
+            conflict_head: cells.json_opt()?,
+            conflict_proof: cells.json_opt()?,
+            created_at: cells.time()?,
+            revoked_at: cells.time_opt()?,
         })
     }
 
@@ -101,7 +127,7 @@ impl AgentRow {
 pub fn get(read: &Read<'_>, id: AgentId) -> Result<AgentRow, AppError> {
     let row = read
         .sql()
-        .prepare_cached("SELECT * FROM agents WHERE id = ?1")?
+        .prepare_cached(GET)?
         .query_row([id.to_string()], AgentRow::from_row)
         .optional()?
         .ok_or_else(|| AppError::not_found("agent", id))?;
@@ -134,8 +160,8 @@ pub fn install(tx: &Tx<'_>, agent: &AgentRow) -> Result<(), AppError> {
         params![
             agent.id.to_string(),
             agent.host_id.to_string(),
-            agent.identity_key.to_string(),
-            agent.report_key.to_string(),
+            agent.identity_key.0,
+            agent.report_key.0,
             codec::to_json(&agent.seal_key)?,
             agent.version,
             agent.head.epoch,

@@ -52,21 +52,34 @@ pub struct HostRow {
     pub revoked_at: Option<Timestamp>,
 }
 
+/// A statement for rows of the table, with the columns in the order in which [`HostRow::from_row`]
+/// takes them.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, name, state, labels, tenant_limit, port_ranges, drained, agent_id, generation, created_at,
+             updated_at, revoked_at FROM hosts ",
+            $rest
+        )
+    };
+}
+
 impl HostRow {
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let mut cells = codec::Cells::of(row);
         Ok(Self {
-            id: codec::text(row, "id")?,
-            name: codec::text(row, "name")?,
-            state: row.get("state")?,
-            labels: codec::json(row, "labels")?,
-            tenant_limit: row.get("tenant_limit")?,
-            port_ranges: codec::json(row, "port_ranges")?,
-            drained: row.get("drained")?,
-            agent_id: codec::text_opt(row, "agent_id")?,
-            generation: row.get("generation")?,
-            created_at: codec::time(row, "created_at")?,
-            updated_at: codec::time(row, "updated_at")?,
-            revoked_at: codec::time_opt(row, "revoked_at")?,
+            id: cells.text()?,
+            name: cells.text()?,
+            state: cells.get()?,
+            labels: cells.json()?,
+            tenant_limit: cells.get()?,
+            port_ranges: cells.json()?,
+            drained: cells.get()?,
+            agent_id: cells.text_opt()?,
+            generation: cells.get()?,
+            created_at: cells.time()?,
+            updated_at: cells.time()?,
+            revoked_at: cells.time_opt()?,
         })
     }
 }
@@ -160,7 +173,7 @@ pub fn delete(tx: &Tx<'_>, id: HostId) -> Result<(), AppError> {
 /// [`crate::error::Kind::NotFound`].
 pub fn get(read: &Read<'_>, id: HostId) -> Result<HostRow, AppError> {
     read.sql()
-        .prepare_cached("SELECT * FROM hosts WHERE id = ?1")?
+        .prepare_cached(select!("WHERE id = ?1"))?
         .query_row([id.to_string()], HostRow::from_row)
         .optional()?
         .ok_or_else(|| AppError::not_found("host", id))
@@ -173,7 +186,7 @@ pub fn get(read: &Read<'_>, id: HostId) -> Result<HostRow, AppError> {
 pub fn by_name(read: &Read<'_>, name: &HostName) -> Result<Option<HostRow>, AppError> {
     Ok(read
         .sql()
-        .prepare_cached("SELECT * FROM hosts WHERE name = ?1")?
+        .prepare_cached(select!("WHERE name = ?1"))?
         .query_row([name.as_str()], HostRow::from_row)
         .optional()?)
 }
@@ -185,7 +198,7 @@ pub fn by_name(read: &Read<'_>, name: &HostName) -> Result<Option<HostRow>, AppE
 pub fn page(read: &Read<'_>, after: &str, limit: usize) -> Result<Vec<HostRow>, AppError> {
     let rows = read
         .sql()
-        .prepare_cached("SELECT * FROM hosts WHERE name > ?1 ORDER BY name LIMIT ?2")?
+        .prepare_cached(select!("WHERE name > ?1 ORDER BY name LIMIT ?2"))?
         .query_map(params![after, limit], HostRow::from_row)?
         .collect::<Result<_, _>>()?;
     Ok(rows)

@@ -1,5 +1,21 @@
 //! The job table. Every statement that changes a state names the old one.
 
+/// The columns of a job but for its work, in the order in which [`JobHead::from_row`] takes them.
+macro_rules! head_columns {
+    () => {
+        "id, host_id, tenant_id, kind, state, attempt, max_attempts, not_before, expires_at,
+         expiry_secs, timeout_secs, actor, agent_id, epoch, seq, digest, lease_until, lease_lost_at, lost_at, step, undoing,
+         progress_at, cancel_requested_at, cancel_reason, resume_requested_at, report_asked_at, failure, result, generation, created_at,
+         updated_at, started_at, ended_at"
+    };
+}
+/// A statement for whole jobs, as [`JobRow::from_row`] takes them.
+macro_rules! select_jobs {
+    ($rest:literal) => {
+        concat!("SELECT ", head_columns!(), ", work FROM jobs ", $rest)
+    };
+}
+
 pub(in crate::db) mod moves;
 
 use freehold_protocol::{
@@ -112,48 +128,44 @@ pub struct JobHead {
 }
 
 impl JobHead {
-    /// Its columns, for statements that leave the work where it is.
-    pub(super) const COLUMNS: &str = "id, host_id, tenant_id, kind, state, attempt, max_attempts, not_before, expires_at,
-        expiry_secs, timeout_secs, actor, agent_id, epoch, seq, digest, lease_until, lease_lost_at, lost_at, step, undoing,
-        progress_at, cancel_requested_at, cancel_reason, resume_requested_at, report_asked_at, failure, result, generation, created_at,
-        updated_at, started_at, ended_at";
+    /// Its columns, in the order in which it takes them; they come first in every statement.
+    pub(super) const COLUMNS: &str = head_columns!();
 
     pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let epoch: Option<u64> = row.get("epoch")?;
-        let seq: Option<u64> = row.get("seq")?;
+        let mut cells = codec::Cells::of(row);
         Ok(Self {
-            id: codec::text(row, "id")?,
-            host_id: codec::text(row, "host_id")?,
-            tenant_id: codec::text_opt(row, "tenant_id")?,
-            kind: codec::text(row, "kind")?,
-            state: row.get("state")?,
-            attempt: row.get("attempt")?,
-            max_attempts: row.get("max_attempts")?,
-            not_before: codec::time(row, "not_before")?,
-            expires_at: codec::time(row, "expires_at")?,
-            expiry_secs: row.get("expiry_secs")?,
-            timeout_secs: row.get("timeout_secs")?,
-            actor: row.get("actor")?,
-            agent_id: codec::text_opt(row, "agent_id")?,
-            position: epoch.zip(seq),
-            digest: codec::text_opt(row, "digest")?,
-            lease_until: codec::time_opt(row, "lease_until")?,
-            lease_lost_at: codec::time_opt(row, "lease_lost_at")?,
-            lost_at: codec::time_opt(row, "lost_at")?,
-            step: row.get("step")?,
-            undoing: row.get("undoing")?,
-            progress_at: codec::time_opt(row, "progress_at")?,
-            cancel_requested_at: codec::time_opt(row, "cancel_requested_at")?,
-            cancel_reason: row.get("cancel_reason")?,
-            resume_requested_at: codec::time_opt(row, "resume_requested_at")?,
-            report_asked_at: codec::time_opt(row, "report_asked_at")?,
-            failure: codec::json_opt(row, "failure")?,
-            result: codec::json_opt(row, "result")?,
-            generation: row.get("generation")?,
-            created_at: codec::time(row, "created_at")?,
-            updated_at: codec::time(row, "updated_at")?,
-            started_at: codec::time_opt(row, "started_at")?,
-            ended_at: codec::time_opt(row, "ended_at")?,
+            id: cells.text()?,
+            host_id: cells.text()?,
+            tenant_id: cells.text_opt()?,
+            kind: cells.text()?,
+            state: cells.get()?,
+            attempt: cells.get()?,
+            max_attempts: cells.get()?,
+            not_before: cells.time()?,
+            expires_at: cells.time()?,
+            expiry_secs: cells.get()?,
+            timeout_secs: cells.get()?,
+            actor: cells.get()?,
+            agent_id: cells.text_opt()?,
+            position: cells.get::<Option<u64>>()?.zip(cells.get()?),
+            digest: cells.text_opt()?,
+            lease_until: cells.time_opt()?,
+            lease_lost_at: cells.time_opt()?,
+            lost_at: cells.time_opt()?,
+            step: cells.get()?,
+            undoing: cells.get()?,
+            progress_at: cells.time_opt()?,
+            cancel_requested_at: cells.time_opt()?,
+            cancel_reason: cells.get()?,
+            resume_requested_at: cells.time_opt()?,
+            report_asked_at: cells.time_opt()?,
+            failure: cells.json_opt()?,
+            result: cells.json_opt()?,
+            generation: cells.get()?,
+            created_at: cells.time()?,
+            updated_at: cells.time()?,
+            started_at: cells.time_opt()?,
+            ended_at: cells.time_opt()?,
         })
     }
 }
@@ -210,7 +222,7 @@ pub fn insert(tx: &Tx<'_>, job: &NewJob<'_>) -> Result<(), AppError> {
 /// [`crate::error::Kind::NotFound`].
 pub fn get(read: &Read<'_>, id: JobId) -> Result<JobRow, AppError> {
     read.sql()
-        .prepare_cached("SELECT * FROM jobs WHERE id = ?1")?
+        .prepare_cached(select_jobs!("WHERE id = ?1"))?
         .query_row([id.to_string()], JobRow::from_row)
         .optional()?
         .ok_or_else(|| AppError::not_found("job", id))
@@ -244,16 +256,19 @@ pub fn oldest_queued(read: &Read<'_>) -> Result<Option<Timestamp>, AppError> {
 // The statements of every poll. Each must find its rows by the host's part of an index, however many
 // hosts work and however many jobs rest; a test looks at their plans. That is why an agent's jobs are
 // looked for by its host as well: there is no index by agent.
-pub(in crate::db) const READY: &str = "SELECT * FROM jobs AS job
+pub(in crate::db) const READY: &str = select_jobs!(
+    "AS job
       WHERE host_id = ?1 AND state = 'queued' AND not_before <= ?2 AND expires_at > ?2
         AND NOT EXISTS (SELECT 1 FROM jobs AS other
              WHERE other.tenant_id = job.tenant_id AND other.id <> job.id
                AND other.state IN ('leased', 'running', 'rollback_failed', 'queued')
                AND (other.state <> 'queued' OR other.id < job.id))
-      ORDER BY id LIMIT ?3";
-pub(in crate::db) const OUT_TO: &str =
-    "SELECT * FROM jobs WHERE host_id = (SELECT host_id FROM agents WHERE id = ?1)
-        AND agent_id = ?1 AND state IN ('leased', 'running') ORDER BY id";
+      ORDER BY id LIMIT ?3"
+);
+pub(in crate::db) const OUT_TO: &str = select_jobs!(
+    "WHERE host_id = (SELECT host_id FROM agents WHERE id = ?1)
+        AND agent_id = ?1 AND state IN ('leased', 'running') ORDER BY id"
+);
 pub(in crate::db) const HAS_OUT_TO: &str =
     "SELECT 1 FROM jobs WHERE host_id = ?1 AND agent_id = ?2 AND state IN ('leased', 'running')";
 pub(in crate::db) const NEXT_NOT_BEFORE: &str =
@@ -329,8 +344,8 @@ pub fn held_by(read: &Read<'_>, agent: AgentId) -> Result<Vec<JobRow>, AppError>
     let rows = read
         .sql()
         .prepare_cached(
-            "SELECT * FROM jobs WHERE host_id = (SELECT host_id FROM agents WHERE id = ?1)
-                AND agent_id = ?1 AND state IN ('leased', 'running', 'rollback_failed') ORDER BY id",
+            select_jobs!("WHERE host_id = (SELECT host_id FROM agents WHERE id = ?1)
+                AND agent_id = ?1 AND state IN ('leased', 'running', 'rollback_failed') ORDER BY id"),
         )?
         .query_map([agent.to_string()], JobRow::from_row)?
         .collect::<Result<_, _>>()?;
@@ -344,7 +359,7 @@ pub fn held_by(read: &Read<'_>, agent: AgentId) -> Result<Vec<JobRow>, AppError>
 pub fn queued_for(read: &Read<'_>, host: HostId) -> Result<Vec<JobRow>, AppError> {
     let rows = read
         .sql()
-        .prepare_cached("SELECT * FROM jobs WHERE host_id = ?1 AND state = 'queued' ORDER BY id")?
+        .prepare_cached(select_jobs!("WHERE host_id = ?1 AND state = 'queued' ORDER BY id"))?
         .query_map([host.to_string()], JobRow::from_row)?
         .collect::<Result<_, _>>()?;
     Ok(rows)

@@ -308,6 +308,32 @@ fn a_statement_that_fails_in_the_file_system_ends_all_writing() {
     assert!(matches!(db.write(|tx| put(tx, "b")).unwrap_err().kind, Kind::Unavailable { .. }));
 }
 
+const POLL: [&str; 5] =
+    [jobs::READY, jobs::OUT_TO, jobs::HAS_OUT_TO, jobs::NEXT_NOT_BEFORE, jobs::moves::RENEW_SILENT];
+
+#[test]
+fn a_cached_statement_is_planned_once_whatever_is_bound_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("portal.db");
+    open(&path).close();
+    let planned_again = |connection: &Connection, sql: &str| {
+        let mut statement = connection.prepare(sql).unwrap();
+        let count = statement.parameter_count();
+        for value in 1..4 {
+            let values = rusqlite::params_from_iter(vec![value; count]);
+            let mut rows = statement.query(values).unwrap();
+            while rows.next().unwrap().is_some() {}
+        }
+        statement.get_status(rusqlite::StatementStatus::RePrepare)
+    };
+    let plain = Connection::open(&path).unwrap();
+    assert!(planned_again(&plain, jobs::READY) > 0, "SQLite's default");
+    let ours = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
+    for sql in POLL {
+        assert_eq!(planned_again(&ours, sql), 0, "{sql}");
+    }
+}
+
 /// A poll costs the same with ten hosts and with ten thousand, and with a million jobs at rest.
 #[test]
 fn the_statements_of_a_poll_look_at_their_own_host_alone() {
@@ -315,13 +341,7 @@ fn the_statements_of_a_poll_look_at_their_own_host_alone() {
     let db = open(&dir.path().join("portal.db"));
     let (own_host, own_tenant) =
         ("jobs_by_host (host_id=? AND state=?)", "(tenant_id=? AND state=?)");
-    for sql in [
-        jobs::READY,
-        jobs::OUT_TO,
-        jobs::HAS_OUT_TO,
-        jobs::NEXT_NOT_BEFORE,
-        jobs::moves::RENEW_SILENT,
-    ] {
+    for sql in POLL {
         let plan: Vec<String> = db
             .read(|read| {
                 let mut statement = read.sql().prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;

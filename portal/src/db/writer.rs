@@ -173,13 +173,14 @@ fn commit_all(connection: &Connection, batch: Vec<Write>, desk: &Desk) {
     {
         tracing::error!(%error, "the failed transaction was not rolled back");
     }
-    for answer in answers {
-        answer(committed);
-    }
+    // Parked agents first: who asked only learns that it is done, they have yet to begin.
     if committed && let Some(hook) = desk.wake.get() {
         for agent in wakes {
             hook(agent);
         }
+    }
+    for answer in answers {
+        answer(committed);
     }
 }
 

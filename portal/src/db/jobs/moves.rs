@@ -311,9 +311,9 @@ pub fn has_lost_leases(read: &Read<'_>) -> Result<bool, AppError> {
 pub fn expired(read: &Read<'_>, limit: usize) -> Result<Vec<JobRow>, AppError> {
     let rows = read
         .sql()
-        .prepare_cached(
-            "SELECT * FROM jobs WHERE state = 'queued' AND expires_at <= ?1 ORDER BY id LIMIT ?2",
-        )?
+        .prepare_cached(select_jobs!(
+            "WHERE state = 'queued' AND expires_at <= ?1 ORDER BY id LIMIT ?2"
+        ))?
         .query_map(params![read.now().as_millis(), limit], JobRow::from_row)?
         .collect::<Result<_, _>>()?;
     Ok(rows)
@@ -326,10 +326,10 @@ pub fn expired(read: &Read<'_>, limit: usize) -> Result<Vec<JobRow>, AppError> {
 /// When the database fails.
 pub fn stale(read: &Read<'_>, stale_secs: i64, limit: usize) -> Result<Vec<JobRow>, AppError> {
     let now = read.now();
-    let mut statement = read.sql().prepare_cached(
-        "SELECT * FROM jobs WHERE state IN ('leased', 'running') AND progress_at < ?1 AND cancel_requested_at IS NULL
-          ORDER BY id",
-    )?;
+    let mut statement = read.sql().prepare_cached(select_jobs!(
+        "WHERE state IN ('leased', 'running') AND progress_at < ?1 AND cancel_requested_at IS NULL
+          ORDER BY id"
+    ))?;
     let since = now.plus_secs(-stale_secs);
     let mut rows = statement.query_map([since.as_millis()], JobRow::from_row)?;
     let mut found = Vec::new();

@@ -15,7 +15,8 @@ use crate::{
     },
     app::{hosts_admin as app, revoke_host::RevokeHost},
     db::{
-        Read, agents,
+        Read,
+        agents::{self, AgentRow},
         hosts::{self, HostRow, HostState},
         inventory, orphans, tenants,
     },
@@ -57,19 +58,7 @@ fn view(read: &Read<'_>, host: HostRow) -> Result<HostView, AppError> {
         tenant_limit: host.tenant_limit,
         tenants: tenants::count_on_host(read, host.id)?,
         drained: host.drained,
-        agent: agent.map(|agent| AgentView {
-            id: agent.id,
-            version: agent.version,
-            last_seen_at: agent.last_seen_at,
-            clock_skew_ms: agent.clock_skew_ms,
-            draining: agent.draining,
-            trust_version: agent.trust_version,
-            head: agent.head,
-            enrolled_at: agent.created_at,
-            identity_key: agent.identity_key.fingerprint(),
-            report_key: agent.report_key.fingerprint(),
-            seal_key: agent.seal_key.fingerprint(),
-        }),
+        agent: agent.map(agent_view).transpose()?,
         facts,
         facts_received_at,
         conflict,
@@ -79,6 +68,22 @@ fn view(read: &Read<'_>, host: HostRow) -> Result<HostView, AppError> {
         created_at: host.created_at,
         updated_at: host.updated_at,
         name: host.name,
+    })
+}
+
+fn agent_view(agent: AgentRow) -> Result<AgentView, AppError> {
+    Ok(AgentView {
+        id: agent.id,
+        version: agent.version,
+        last_seen_at: agent.last_seen_at,
+        clock_skew_ms: agent.clock_skew_ms,
+        draining: agent.draining,
+        trust_version: agent.trust_version,
+        head: agent.head,
+        enrolled_at: agent.created_at,
+        identity_key: agent.identity_key.key()?.fingerprint(),
+        report_key: agent.report_key.key()?.fingerprint(),
+        seal_key: agent.seal_key.fingerprint(),
     })
 }
 

@@ -39,7 +39,7 @@ pub(super) fn verify(portal: &Portal, request: &Request) -> Result<AgentRow, App
         body: &request.body,
     };
     let now = portal.db.now();
-    check(&claim, &agent.identity_key, &parts, digest, now).map_err(|error| match error {
+    check(&claim, &agent.identity_key.key()?, &parts, digest, now).map_err(|error| match error {
         HttpSigError::Skew => unsigned(error).advice(format!(
             "it is {} s since 1970 by the portal's clock (see the Date header): sign with that time, and set the host's clock",
             now.as_secs()
