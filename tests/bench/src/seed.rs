@@ -86,8 +86,8 @@ fn enroll(
     let row = AgentRow {
         id,
         host_id: host.id,
-        identity_key: identity.public(),
-        report_key: report.public(),
+        identity_key: identity.public().into(),
+        report_key: report.public().into(),
         seal_key: *seal_key,
         version: "0.1.0".into(),
         head,
