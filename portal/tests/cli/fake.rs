@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
     sync::{Arc, Mutex},
     thread,
 };
@@ -88,6 +88,15 @@ fn read(stream: &TcpStream) -> Option<Asked> {
     Some(Asked { line: line.trim().into(), headers, body: String::from_utf8(body).unwrap() })
 }
 
+/// Writes a program's whole input.
+pub fn tell(child: &mut Child, stdin: &str) {
+    // One that refuses its arguments may be gone before it was told anything.
+    match child.stdin.take().unwrap().write_all(stdin.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => panic!("{error}"),
+        Ok(()) | Err(_) => {}
+    }
+}
+
 /// The program with a home of its own.
 pub struct World {
     /// The home folder.
@@ -115,11 +124,7 @@ impl World {
             command.env("FREEHOLD_URL", &portal.url).env("FREEHOLD_TOKEN", "fhk_test");
         }
         let mut child = command.spawn().unwrap();
-        // One that refuses its arguments may be gone before it was told anything.
-        match child.stdin.take().unwrap().write_all(stdin.as_bytes()) {
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => panic!("{error}"),
-            Ok(()) | Err(_) => {}
-        }
+        tell(&mut child, stdin);
         let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
         Ran {
             code: status.code().unwrap(),

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::Write as _,
     os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -21,7 +20,7 @@ use freehold_portal::{
 };
 use serde_json::Value;
 
-use super::fake::Ran;
+use super::fake::{Ran, tell};
 
 const ANNA: &str = "anna@b.example";
 const PASSWORD: &str = "correct horse battery";
@@ -71,7 +70,7 @@ impl World {
             command.env("FREEHOLD_URL", &self.url).env("FREEHOLD_TOKEN", token);
         }
         let mut child = command.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
+        tell(&mut child, stdin);
         child
     }
 
