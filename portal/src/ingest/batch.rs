@@ -173,7 +173,7 @@ impl Refusals {
 }
 
 /// The items of a body, each as text with its place; texts that are not UTF-8 as an error.
-pub(super) fn lines(body: &[u8]) -> Result<Vec<(usize, &[u8])>, AppError> {
+fn lines(body: &[u8]) -> Result<Vec<(usize, &[u8])>, AppError> {
     let mut found = Vec::new();
     for (index, line) in body.split(|byte| *byte == b'\n').enumerate() {
         let line = line.trim_ascii();
@@ -186,6 +186,36 @@ pub(super) fn lines(body: &[u8]) -> Result<Vec<(usize, &[u8])>, AppError> {
         found.push((index, line));
     }
     Ok(found)
+}
+
+/// Calls `each` with every item of a body and its place. `list` finds the items of a body that is one
+/// object; without them `missing` (the field and what it should be) is refused. Says what such a body
+/// says about itself.
+pub(super) fn each_item<'a>(
+    format: Format,
+    body: &'a [u8],
+    list: for<'e> fn(&'e Envelope<'a>) -> Option<&'e Items<'a>>,
+    missing: (&'static str, &'static str),
+    mut each: impl FnMut(usize, &[u8]),
+) -> Result<Said, AppError> {
+    match format {
+        Format::Ndjson => {
+            for (index, line) in lines(body)? {
+                each(index, line);
+            }
+            Ok(Said::default())
+        }
+        Format::Json => {
+            let envelope = Envelope::read(body)?;
+            let (field, wanted) = missing;
+            let items = list(&envelope)
+                .ok_or_else(|| AppError::invalid(field, format!("it is missing: {wanted}")))?;
+            for (index, item) in items.0.iter().enumerate() {
+                each(index, item.get().as_bytes());
+            }
+            Ok(envelope.said())
+        }
+    }
 }
 
 /// Reads an item as an object of known fields, all of which are raw.

@@ -4,7 +4,7 @@ use freehold_protocol::time::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::batch::{Envelope, Format, Refusal, Refusals, Said, lines, object, refuse, text, time};
+use super::batch::{Format, Refusal, Refusals, Said, each_item, object, refuse, text, time};
 use crate::{
     db::ingest::logs::NewLine,
     domain::ingest::{
@@ -56,7 +56,8 @@ pub fn read(
     keep_days: u32,
 ) -> Result<Batch, AppError> {
     let mut batch = Batch::default();
-    let mut add = |index: usize, item: &[u8]| match object(item)
+    let missing = ("/logs", "a list of lines");
+    let add = |index: usize, item: &[u8]| match object(item)
         .and_then(|line: Line<'_>| read_line(&line, now, keep_days))
     {
         Ok((line, clamped)) => {
@@ -65,23 +66,8 @@ pub fn read(
         }
         Err(refusal) => batch.refusals.add(index, refusal),
     };
-    match format {
-        Format::Ndjson => {
-            for (index, line) in lines(body)? {
-                add(index, line);
-            }
-        }
-        Format::Json => {
-            let envelope = Envelope::read(body)?;
-            let Some(items) = &envelope.logs else {
-                return Err(AppError::invalid("/logs", "it is missing: a list of lines"));
-            };
-            for (index, item) in items.0.iter().enumerate() {
-                add(index, item.get().as_bytes());
-            }
-            batch.said = envelope.said();
-        }
-    }
+    let said = each_item(format, body, |envelope| envelope.logs.as_ref(), missing, add)?;
+    batch.said = said;
     Ok(batch)
 }
 

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::batch::{
-    Envelope, Format, Refusal, Refusals, Said, lines, object, refuse, text, time, too_many,
+    Format, Refusal, Refusals, Said, each_item, object, refuse, text, time, too_many,
 };
 use crate::{
     db::ingest::usage::NewValue,
@@ -47,7 +47,8 @@ struct Value<'a> {
 /// When the whole of it is none; single values are refused in what is returned.
 pub fn read(format: Format, body: &[u8], now: Timestamp) -> Result<Batch, AppError> {
     let mut batch = Batch::default();
-    let mut add = |index: usize, item: &[u8]| match object(item)
+    let missing = ("/metrics", "a list of values");
+    let add = |index: usize, item: &[u8]| match object(item)
         .and_then(|value: Value<'_>| read_value(&value, now))
     {
         Ok((value, clamped)) => {
@@ -56,23 +57,8 @@ pub fn read(format: Format, body: &[u8], now: Timestamp) -> Result<Batch, AppErr
         }
         Err(refusal) => batch.refusals.add(index, refusal),
     };
-    match format {
-        Format::Ndjson => {
-            for (index, line) in lines(body)? {
-                add(index, line);
-            }
-        }
-        Format::Json => {
-            let envelope = Envelope::read(body)?;
-            let Some(items) = &envelope.metrics else {
-                return Err(AppError::invalid("/metrics", "it is missing: a list of values"));
-            };
-            for (index, item) in items.0.iter().enumerate() {
-                add(index, item.get().as_bytes());
-            }
-            batch.said = envelope.said();
-        }
-    }
+    let said = each_item(format, body, |envelope| envelope.metrics.as_ref(), missing, add)?;
+    batch.said = said;
     if batch.values.len() as u64 + batch.refusals.total() > MAX_VALUES as u64 {
         return Err(too_many());
     }
