@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
+    path::Path,
     process::{Child, Command, Output, Stdio},
     sync::{Arc, Mutex},
     thread,
@@ -97,6 +98,29 @@ pub fn tell(child: &mut Child, stdin: &str) {
     }
 }
 
+/// The program in an environment that has nothing but a home.
+pub fn program(home: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_freehold"));
+    command
+        .args(args)
+        .env_clear()
+        .env("HOME", home)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Waits for the end of a run.
+pub fn ended(child: Child) -> Ran {
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    Ran {
+        code: status.code().unwrap(),
+        out: String::from_utf8(stdout).unwrap(),
+        err: String::from_utf8(stderr).unwrap(),
+    }
+}
+
 /// The program with a home of its own.
 pub struct World {
     /// The home folder.
@@ -112,25 +136,13 @@ impl World {
     /// Runs the program; `portal` is given with its token in the environment.
     #[must_use = "look at what it printed and how it ended"]
     pub fn run(&self, portal: Option<&Fake>, args: &[&str], stdin: &str) -> Ran {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_freehold"));
-        command
-            .args(args)
-            .env_clear()
-            .env("HOME", self.home.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let mut command = program(self.home.path(), args);
         if let Some(portal) = portal {
             command.env("FREEHOLD_URL", &portal.url).env("FREEHOLD_TOKEN", "fhk_test");
         }
         let mut child = command.spawn().unwrap();
         tell(&mut child, stdin);
-        let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
-        Ran {
-            code: status.code().unwrap(),
-            out: String::from_utf8(stdout).unwrap(),
-            err: String::from_utf8(stderr).unwrap(),
-        }
+        ended(child)
     }
 }
 

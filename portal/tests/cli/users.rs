@@ -4,7 +4,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::Child,
     sync::Arc,
     thread::{self, JoinHandle},
 };
@@ -20,7 +20,7 @@ use freehold_portal::{
 };
 use serde_json::Value;
 
-use super::fake::{Ran, tell};
+use super::fake::{Ran, ended, program, tell};
 
 const ANNA: &str = "anna@b.example";
 const PASSWORD: &str = "correct horse battery";
@@ -58,14 +58,7 @@ impl World {
     }
 
     fn start(&self, token: Option<&str>, args: &[&str], stdin: &str) -> Child {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_freehold"));
-        command
-            .args(args)
-            .env_clear()
-            .env("HOME", self.home.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let mut command = program(self.home.path(), args);
         if let Some(token) = token {
             command.env("FREEHOLD_URL", &self.url).env("FREEHOLD_TOKEN", token);
         }
@@ -116,15 +109,6 @@ impl Drop for World {
             drop(server.join());
         }
         self.portal.db.close();
-    }
-}
-
-fn ended(child: Child) -> Ran {
-    let output = child.wait_with_output().unwrap();
-    Ran {
-        code: output.status.code().unwrap(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
     }
 }
 
