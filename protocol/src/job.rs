@@ -52,8 +52,21 @@ pub struct Job {
     pub timeout_secs: u32,
     /// Who asked for it, for the host's own journal.
     pub actor: String,
+    /// How far the portal's audit log went when the job was signed. The host keeps it, and its report
+    /// names this job's digest: a history that is rewritten later does not fit what is kept there.
+    pub audit: AuditHead,
     /// What to do.
     pub work: Work,
+}
+
+/// The last entry of the portal's audit log at some moment; its hash covers every entry before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AuditHead {
+    /// The entry's number; 0 before the first.
+    pub n: u64,
+    /// Its hash; [`Sha256Digest::ZERO`] before the first.
+    pub hash: Sha256Digest,
 }
 
 /// The closed set of job kinds with their parameters.

@@ -80,6 +80,37 @@ fn an_older_database_is_noticed_and_the_host_resumed() {
 }
 
 #[test]
+fn an_audit_log_that_was_cut_is_seen_by_what_agents_hold() {
+    let mut world = World::start("audit");
+    for _ in 0..3 {
+        world.succeeds(&probe(&world));
+    }
+    let said = world.cli(["audit", "verify"]).ok();
+    assert!(said.contains("3 signed jobs that agents have reported on say the same"), "{said}");
+    let marks = world.agent_ref().cli(&["journal", "--audit"]).ok();
+    assert_eq!(marks.lines().count(), 3, "{marks}");
+    let file = world.scratch().path().join("marks");
+    std::fs::write(&file, &marks).unwrap();
+    let by_marks = ["audit", "verify", "--checkpoints", "0", "--marks", file.to_str().unwrap()];
+    world.cli(by_marks).ok();
+
+    // What is left fits together; the jobs that were signed later name entries that are gone.
+    world.portal().stop();
+    let database = rusqlite::Connection::open(world.portal_ref().database()).unwrap();
+    assert!(database.execute("DELETE FROM audit WHERE n > 3", []).unwrap() > 3);
+    drop(database);
+    world.portal().begin();
+    world.cli(["audit", "verify", "--checkpoints", "0"]).ok();
+    for args in [&["audit", "verify"][..], &by_marks] {
+        let refused = world.cli(args);
+        assert!(
+            !refused.success() && refused.stderr.contains("the portal's history is"),
+            "{args:?}: {refused}"
+        );
+    }
+}
+
+#[test]
 fn keys_are_rotated_under_a_host_that_works() {
     let mut world = World::start("rotate");
     let tenant = world.deployed("acme");

@@ -1,9 +1,9 @@
 //! `freehold-agent journal`
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use clap::Args;
-use freehold_protocol::ids::JobId;
+use freehold_protocol::ids::{JobId, Sha256Digest};
 use serde_json::json;
 
 use super::{CliError, open_journal, output};
@@ -24,12 +24,17 @@ pub struct JournalArgs {
     /// Most jobs to list
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
+    /// What the jobs say of the portal's audit log, as NUMBER:HASH per line: for `freehold audit verify
+    /// --marks`, which sees by it whether the portal's history was rewritten
+    #[arg(long, conflicts_with_all = ["job", "json"])]
+    audit: bool,
 }
 
 impl JournalArgs {
     pub(super) fn run(&self, config: &Config) -> Result<Exit, CliError> {
         let journal = open_journal(config)?;
         match self.job {
+            None if self.audit => marks(&journal.recent_jobs(self.limit)?),
             None => self.list(&journal.recent_jobs(self.limit)?),
             Some(job) => {
                 let attempts = journal.attempts(job)?;
@@ -141,6 +146,15 @@ impl JournalArgs {
         text.push('\n');
         output::out(&text);
         Ok(())
+    }
+}
+
+/// Oldest first. Jobs that were signed in one go name the same entry.
+fn marks(rows: &[JobRow]) {
+    let marks: BTreeMap<u64, Sha256Digest> =
+        rows.iter().map(|row| (row.job.audit.n, row.job.audit.hash)).collect();
+    for (n, hash) in marks {
+        output::out(&format!("{n}:{hash}\n"));
     }
 }
 

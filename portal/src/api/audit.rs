@@ -1,6 +1,11 @@
 //! The audit log.
 
-use freehold_protocol::{ids::Sha256Digest, time::Timestamp};
+use freehold_protocol::{
+    dsse::Envelope,
+    ids::{HostName, Sha256Digest},
+    keys::PublicKey,
+    time::Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 /// One entry. `GET /audit?after=N` lists them oldest first; `next` of the page is the next `after`.
@@ -25,4 +30,19 @@ pub struct AuditRow {
     pub prev_hash: Sha256Digest,
     /// Hash over this entry and `prevHash`.
     pub hash: Sha256Digest,
+}
+
+/// What vouches for the audit log besides itself. `GET /audit/checkpoints` lists them newest first; a
+/// page may be shorter than was asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Checkpoint {
+    /// The host.
+    pub host: HostName,
+    /// Verifies the report.
+    pub report_key: PublicKey,
+    /// A signed job, which names the last entry of the log at that moment.
+    pub job: Envelope,
+    /// The agent's signed report on exactly this job.
+    pub report: Envelope,
 }

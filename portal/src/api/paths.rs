@@ -39,6 +39,10 @@ pub const KEYS_ROTATE: &str = "/api/v1/keys/rotate";
 pub const KEYS_ROTATE_LEASE: &str = "/api/v1/keys/rotate-lease";
 /// `GET` a page of [`super::audit::AuditRow`].
 pub const AUDIT: &str = "/api/v1/audit";
+/// `GET` a page of [`super::audit::Checkpoint`].
+pub const AUDIT_CHECKPOINTS: &str = "/api/v1/audit/checkpoints";
+/// `GET`: the signed trust documents, oldest first. Needs no token; agents read it, too.
+pub const TRUST: &str = "/api/v1/trust";
 
 /// `GET` a page of [`super::plans::PlanView`], `POST` a [`super::plans::CreatePlan`].
 pub const PLANS: &str = "/api/v1/plans";

@@ -4,7 +4,7 @@ use freehold_protocol::{
     dsse::{Envelope, EnvelopeError},
     failure::{Failure, FailureClass},
     ids::Sha256Digest,
-    job::Job,
+    job::{AuditHead, Job},
     wire::Head,
 };
 
@@ -13,6 +13,7 @@ use crate::{
     db::{
         Tx,
         agents::{self, AgentRow},
+        audit,
         chain::{self, Link},
         deployments,
         jobs::{self, JobRow, Lease},
@@ -42,9 +43,10 @@ pub(super) fn dispatch(
         return Ok((links, head));
     }
     let agent_key = agent.report_key.key()?.fingerprint();
+    let audit = audit::head(tx)?;
     for job in ready {
         let (seq, prev) = (head.seq + 1, head.hash);
-        let envelope = match sign(tx, keys, (agent, agent_key), &job, head) {
+        let envelope = match sign(tx, keys, (agent, agent_key), &job, (head, audit)) {
             Ok(envelope) => envelope,
             Err(EnvelopeError::TooLarge { limit_bytes }) => {
                 let failure = Failure::new(
@@ -82,7 +84,7 @@ fn sign(
     keys: &PortalKeys,
     (agent, agent_key): (&AgentRow, Sha256Digest),
     job: &JobRow,
-    head: Head,
+    (head, audit): (Head, AuditHead),
 ) -> Result<Envelope, EnvelopeError> {
     let payload = Job {
         portal: keys.portal(),
@@ -98,6 +100,7 @@ fn sign(
         exp: job.expires_at,
         timeout_secs: job.timeout_secs,
         actor: job.actor.clone(),
+        audit,
         work: job.work.clone(),
     };
     Envelope::sign(&payload, &[keys.job()])

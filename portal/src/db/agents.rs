@@ -18,6 +18,11 @@ use crate::error::AppError;
 pub struct StoredKey(String);
 
 impl StoredKey {
+    /// What a column holds.
+    pub(super) const fn from_column(text: String) -> Self {
+        Self(text)
+    }
+
     /// The key.
     ///
     /// # Errors

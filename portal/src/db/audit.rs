@@ -1,6 +1,6 @@
 //! The audit log: append-only, each row hashed together with the hash before it.
 
-use freehold_protocol::{ids::Sha256Digest, time::Timestamp};
+use freehold_protocol::{ids::Sha256Digest, job::AuditHead, time::Timestamp};
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::Value;
 
@@ -84,27 +84,16 @@ impl AuditRow {
 /// # Errors
 /// When the database fails.
 pub fn append(tx: &Tx<'_>, entry: &Entry<'_>) -> Result<(), AppError> {
-    let last: Option<(u64, String)> = tx
-        .sql()
-        .prepare_cached("SELECT n, hash FROM audit ORDER BY n DESC LIMIT 1")?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let (n, prev_hash) = match last {
-        Some((n, hash)) => (
-            n + 1,
-            hash.parse().map_err(|_| AppError::bug("the audit log's last hash is malformed"))?,
-        ),
-        None => (1, Sha256Digest::ZERO),
-    };
+    let last = head(tx)?;
     let mut row = AuditRow {
-        n,
+        n: last.n + 1,
         at: tx.now(),
         actor: entry.actor.to_owned(),
         action: entry.action.to_owned(),
         object_kind: entry.object_kind.to_owned(),
         object_id: entry.object_id.to_owned(),
         detail: codec::to_json(&entry.detail)?,
-        prev_hash,
+        prev_hash: last.hash,
         hash: Sha256Digest::ZERO,
     };
     row.hash = row.hashed().hash();
@@ -125,6 +114,19 @@ pub fn append(tx: &Tx<'_>, entry: &Entry<'_>) -> Result<(), AppError> {
             row.hash.to_string(),
         ])?;
     Ok(())
+}
+
+/// The last entry.
+///
+/// # Errors
+/// When the database fails.
+pub fn head(read: &Read<'_>) -> Result<AuditHead, AppError> {
+    let last = read
+        .sql()
+        .prepare_cached("SELECT n, hash FROM audit ORDER BY n DESC LIMIT 1")?
+        .query_row([], |row| Ok(AuditHead { n: row.get("n")?, hash: codec::text(row, "hash")? }))
+        .optional()?;
+    Ok(last.unwrap_or(AuditHead { n: 0, hash: Sha256Digest::ZERO }))
 }
 
 /// Rows with numbers above `after`, oldest first, at most `limit`.

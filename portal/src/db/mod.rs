@@ -13,6 +13,7 @@ pub mod audit;
 pub mod backup;
 pub mod blueprints;
 pub mod chain;
+pub mod checkpoints;
 pub(crate) mod codec;
 mod commits;
 pub mod customers;

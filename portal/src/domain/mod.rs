@@ -1,6 +1,7 @@
 //! Rules without I/O: what may become what, and when.
 
 pub mod audit;
+pub mod checkpoint;
 pub mod entitlement;
 pub mod ids;
 pub mod ingest;

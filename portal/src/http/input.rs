@@ -154,11 +154,14 @@ impl Query {
             .and_then(|text| text.strip_prefix(list))
             .and_then(|text| text.strip_prefix(':'))
             .map(|key| Some(key.to_owned()))
-            .ok_or_else(|| {
-                refused("the cursor is not one of this list")
-                    .advice("use the `next` of the page before, or leave it out for the first page")
-            })
+            .ok_or_else(not_a_cursor)
     }
+}
+
+/// The answer to a cursor that this list did not give.
+pub fn not_a_cursor() -> AppError {
+    refused("the cursor is not one of this list")
+        .advice("use the `next` of the page before, or leave it out for the first page")
 }
 
 /// A cursor. It is opaque, so that what it holds may change.

@@ -97,6 +97,7 @@ pub enum AdminRoute {
     Keys,
     RotateKeys,
     Audit,
+    AuditCheckpoints,
     Licensing(LicensingRoute),
     Account(AccountRoute),
 }
@@ -161,7 +162,8 @@ impl AdminRoute {
             | Self::CreateToken
             | Self::RevokeToken(_)
             | Self::RotateKeys
-            | Self::Audit => Permission::Own,
+            | Self::Audit
+            | Self::AuditCheckpoints => Permission::Own,
             Self::Licensing(route) => route.permission(),
             Self::Account(route) => route.permission(),
         }
@@ -285,6 +287,7 @@ fn admin(segments: &[&str]) -> Result<Vec<(Method, AdminRoute)>, RouteError> {
         ["keys"] => vec![(Get, R::Keys)],
         ["keys", "rotate"] => vec![(Post, R::RotateKeys)],
         ["audit"] => vec![(Get, R::Audit)],
+        ["audit", "checkpoints"] => vec![(Get, R::AuditCheckpoints)],
         other => {
             if let Some(account) = account_route::at(other)? {
                 return Ok(account.into_iter().map(|(m, route)| (m, R::Account(route))).collect());

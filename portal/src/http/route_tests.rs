@@ -74,6 +74,7 @@ pub(in crate::http) fn table() -> Vec<(Method, String, Permission)> {
         (Post, text(paths::KEYS_ROTATE), Own),
         (Post, text(paths::KEYS_ROTATE_LEASE), Own),
         (Get, text(paths::AUDIT), Own),
+        (Get, text(paths::AUDIT_CHECKPOINTS), Own),
         (Get, text(paths::PLANS), Read),
         (Post, text(paths::PLANS), Own),
         (Get, paths::plan("pro"), Read),

@@ -4,7 +4,7 @@ use freehold_protocol::{
     admit::Standing,
     dsse::Envelope,
     ids::{AgentId, Nonce, PortalId, Sha256Digest},
-    job::{Job, ProbeHost, Work},
+    job::{AuditHead, Job, ProbeHost, Work},
     keys::SigningKey,
     seal::SealKey,
     time::Timestamp,
@@ -103,6 +103,7 @@ impl World {
             exp: self.now.plus_secs(3600),
             timeout_secs: 600,
             actor: "anna".to_owned(),
+            audit: AuditHead { n: 1, hash: Sha256Digest::ZERO },
             work: Work::ProbeHost(ProbeHost {}),
         }
     }

@@ -13,7 +13,7 @@ use freehold_protocol::{
     dsse::Envelope,
     failure::Failure,
     ids::{AgentId, JobId, Nonce, PortalId, Sha256Digest},
-    job::{Job, ProbeHost, Work},
+    job::{AuditHead, Job, ProbeHost, Work},
     keys::{SealPublicKey, SigningKey},
     report::{HostFacts, Report, TenantHealth},
     time::Timestamp,
@@ -222,6 +222,7 @@ impl World {
             exp: self.now().plus_secs(3600),
             timeout_secs: 600,
             actor: "ann".into(),
+            audit: AuditHead { n: seq, hash: Sha256Digest::of(&seq.to_be_bytes()) },
             work: Work::ProbeHost(ProbeHost {}),
         }
     }

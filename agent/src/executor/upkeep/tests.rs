@@ -8,7 +8,7 @@ use std::{
 
 use freehold_protocol::{
     ids::{Domain, Sha256Digest},
-    job::{Job, Work},
+    job::{AuditHead, Job, Work},
     wire::Inventory,
 };
 use serde_json::json;
@@ -350,6 +350,7 @@ fn row_of_a_job() -> JobRow {
         exp: START.plus_secs(3600),
         timeout_secs: 600,
         actor: "ann".into(),
+        audit: AuditHead { n: 1, hash: Sha256Digest::ZERO },
         work: order.work,
     };
     assert!(matches!(job.work, Work::CheckTenant(_)));

@@ -1,6 +1,10 @@
 //! The audit log page by page, or from a file: it may be longer than memory.
 
-use std::io::BufRead;
+use std::{
+    fs::File,
+    io::{BufRead, Read},
+    path::Path,
+};
 
 use freehold_protocol::ids::Sha256Digest;
 
@@ -13,6 +17,8 @@ use crate::{
 
 /// Longest line of an export, in bytes.
 const MAX_LINE_BYTES: usize = 1024 * 1024;
+/// Most bytes of a file of marks: some 800,000 of them.
+const MAX_MARKS_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Calls `each` with the portal's entries above number `after`, oldest first.
 pub(super) fn of_portal(
@@ -73,6 +79,33 @@ pub(super) fn of_file(
                 .hint("give a file that `freehold audit export` wrote")
         })?;
         each(row)?;
+    }
+    Ok(())
+}
+
+/// Calls `each` with the marks of a file; `-` is the standard input.
+pub(super) fn marks(
+    path: &Path,
+    mut each: impl FnMut(Mark) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    let unreadable = |error: std::io::Error| {
+        CliError::new(Exit::Usage, format!("{} cannot be read", path.display())).because(&error)
+    };
+    let file: Box<dyn Read> = if path == Path::new("-") {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(File::open(path).map_err(unreadable)?)
+    };
+    let mut text = String::new();
+    file.take(MAX_MARKS_BYTES).read_to_string(&mut text).map_err(unreadable)?;
+    for (number, line) in (1..).zip(text.lines()) {
+        if line.trim().is_empty() {
+            continue;
+        }
+        let mark = line.trim().parse().map_err(|error: String| {
+            CliError::new(Exit::Usage, format!("line {number} of the marks: {error}"))
+        })?;
+        each(mark)?;
     }
     Ok(())
 }

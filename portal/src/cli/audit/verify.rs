@@ -2,12 +2,16 @@
 
 use std::{collections::BTreeMap, fs::File, io::BufReader, path::PathBuf};
 
-use freehold_protocol::ids::Sha256Digest;
+use freehold_protocol::{dsse::Envelope, ids::Sha256Digest};
 
 use super::log::{self, Mark};
 use crate::{
-    cli::{context::Ctx, error::CliError},
-    domain::audit::{Broken, Walk},
+    api::{audit::Checkpoint, paths},
+    cli::{context::Ctx, error::CliError, remote::Client},
+    domain::{
+        audit::{Broken, Walk},
+        checkpoint::{self, JobKeys, NotVouched},
+    },
     exit::Exit,
 };
 
@@ -15,12 +19,15 @@ use crate::{
 ///
 /// Every hash is computed anew, here, from what the portal shows. Somebody who may write the portal's
 /// database can make up a whole new history whose hashes fit together; it has other hashes than the one
-/// before. So keep what this prints, or an export, in another place, and give it the next time.
+/// before. Three things tell: the signed jobs, which name the log's last entry and which agents have
+/// signed a report on; what hosts keep (`freehold-agent journal --audit`); and what this command has
+/// printed, or an export, if you keep it in another place.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
   freehold audit verify
   freehold audit verify --expect 1200:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
-  freehold audit verify --export audit-2026-11-01.ndjson")]
+  freehold audit verify --export audit-2026-11-01.ndjson
+  ssh vps-1 sudo freehold-agent journal --audit | freehold audit verify --marks -")]
 pub(crate) struct Args {
     /// An entry that must still have this hash, as an earlier call has printed it; may be repeated
     #[arg(long, value_name = "NUMBER:HASH")]
@@ -28,6 +35,13 @@ pub(crate) struct Args {
     /// A file of `freehold audit export`, every entry of which must still be the same
     #[arg(long, value_name = "FILE")]
     export: Option<PathBuf>,
+    /// A file of such entries, one per line, as a host keeps them (`freehold-agent journal --audit`);
+    /// `-` reads them from the standard input
+    #[arg(long, value_name = "FILE")]
+    marks: Option<PathBuf>,
+    /// How many of the newest reported jobs are asked for what they say of the log
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    checkpoints: u32,
 }
 
 fn broken(whose: &str, reason: impl std::fmt::Display) -> CliError {
@@ -40,16 +54,37 @@ fn changed(n: u64) -> CliError {
     broken("the portal's history is not the one that was known", Broken::Changed { n })
 }
 
-/// Walks both chains and compares.
-pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, CliError> {
-    let mut wanted: BTreeMap<u64, Sha256Digest> = BTreeMap::new();
-    for mark in &args.expect {
-        if wanted.insert(mark.n, mark.hash).is_some_and(|other| other != mark.hash) {
-            return Err(CliError::new(
-                Exit::Usage,
-                format!("--expect names two hashes of entry {}", mark.n),
-            ));
+/// Entries that are known from elsewhere, and what they must be.
+#[derive(Debug, Default)]
+struct Known(BTreeMap<u64, Sha256Digest>);
+
+impl Known {
+    /// Takes one; false when another hash of the same entry is known already.
+    fn add(&mut self, mark: Mark) -> bool {
+        // Before the first entry there is nothing to compare.
+        mark.n == 0 || *self.0.entry(mark.n).or_insert(mark.hash) == mark.hash
+    }
+}
+
+/// What the newest signed jobs say.
+#[derive(Debug, Default)]
+struct Vouched {
+    good: usize,
+    too_old: usize,
+}
+
+fn given(args: &Args, known: &mut Known) -> Result<(), CliError> {
+    let mut add = |mark: Mark, from: &str| {
+        if known.add(mark) {
+            return Ok(());
         }
+        Err(CliError::new(Exit::Usage, format!("{from} names two hashes of entry {}", mark.n)))
+    };
+    for mark in &args.expect {
+        add(*mark, "--expect")?;
+    }
+    if let Some(path) = &args.marks {
+        log::marks(path, |mark| add(mark, "--marks"))?;
     }
     if let Some(path) = &args.export {
         let file = File::open(path).map_err(|error| {
@@ -58,22 +93,51 @@ pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, CliError> {
         let mut walk = Walk::from_anywhere();
         log::of_file(BufReader::new(file), |row| {
             log::step(&mut walk, &row).map_err(|error| broken("the export is damaged", error))?;
-            match wanted.insert(row.n, row.hash) {
-                Some(other) if other != row.hash => Err(changed(row.n)),
-                _ => Ok(()),
-            }
+            if known.add(Mark { n: row.n, hash: row.hash }) { Ok(()) } else { Err(changed(row.n)) }
         })?;
     }
-    let known = wanted.len();
+    Ok(())
+}
+
+fn vouched(client: &Client, newest: u32, known: &mut Known) -> Result<Vouched, CliError> {
+    let mut found = Vouched::default();
+    if newest == 0 {
+        return Ok(found);
+    }
+    let documents: Vec<Envelope> = client.get(paths::TRUST, &Vec::new())?;
+    let keys = JobKeys::of(&documents)
+        .map_err(|error| broken("the portal's trust documents do not follow each other", error))?;
+    let checkpoints: Vec<Checkpoint> =
+        client.list(paths::AUDIT_CHECKPOINTS, &Vec::new(), Some(newest))?;
+    for Checkpoint { host, report_key, job, report } in checkpoints {
+        match checkpoint::vouched(&job, &report, report_key, &keys) {
+            Ok(head) if known.add(Mark { n: head.n, hash: head.hash }) => found.good += 1,
+            Ok(head) => return Err(changed(head.n)),
+            Err(NotVouched::TooOld(_)) => found.too_old += 1,
+            Err(error) => {
+                return Err(broken(&format!("a job of {host} that the portal shows"), error));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Walks the chain and compares.
+pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, CliError> {
+    let mut known = Known::default();
+    given(args, &mut known)?;
+    let kept = known.0.len();
+    let client = ctx.client()?;
+    let vouched = vouched(&client, args.checkpoints, &mut known)?;
     let mut walk = Walk::from_the_start();
-    log::of_portal(&ctx.client()?, 0, |row| {
+    log::of_portal(&client, 0, |row| {
         log::step(&mut walk, &row).map_err(|error| broken("the portal's audit log", error))?;
-        match wanted.remove(&row.n) {
+        match known.0.remove(&row.n) {
             Some(hash) if hash != row.hash => Err(changed(row.n)),
             _ => Ok(()),
         }
     })?;
-    if let Some((n, _)) = wanted.pop_first() {
+    if let Some((n, _)) = known.0.pop_first() {
         return Err(broken(
             "the portal's history is shorter than the one that was known",
             Broken::Missing { n },
@@ -82,17 +146,27 @@ pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, CliError> {
     let (n, hash) = walk.head();
     let head = Mark { n, hash };
     let document = serde_json::json!({
-        "entries": walk.count(), "known": known, "last": { "n": n, "hash": hash },
+        "entries": walk.count(), "known": kept, "checkpoints": vouched.good,
+        "checkpointsTooOld": vouched.too_old, "last": { "n": n, "hash": hash },
     });
     ctx.show(&document, |_| {
-        let compared = match known {
-            0 => String::new(),
-            known => format!("; {known} of them are known from before and the same"),
-        };
-        format!(
-            "{} entries, none missing, none changed{compared}\nThe last is {head}\nKeep this line in another place: `freehold audit verify --expect {head}` proves later that nothing before it was rewritten.\n",
-            walk.count()
-        )
+        let mut text = format!("{} entries, none missing, none changed\n", walk.count());
+        if kept > 0 {
+            text.push_str(&format!("{kept} of them are known from before and the same\n"));
+        }
+        match vouched {
+            Vouched { good: 0, too_old: 0 } => {}
+            Vouched { good, too_old: 0 } => text.push_str(&format!(
+                "{good} signed jobs that agents have reported on say the same\n"
+            )),
+            Vouched { good, too_old } => text.push_str(&format!(
+                "{good} signed jobs that agents have reported on say the same; {too_old} are too old to be checked\n"
+            )),
+        }
+        text.push_str(&format!(
+            "The last is {head}\nKeep this line in another place: `freehold audit verify --expect {head}` proves later that nothing before it was rewritten.\n"
+        ));
+        text
     })?;
     Ok(Exit::Ok)
 }

@@ -1,6 +1,7 @@
 //! Handlers of the admin API: one file per resource, each from a request to an [`Answer`].
 
 mod account;
+mod audit;
 mod blueprints;
 mod context;
 mod customers;
@@ -67,7 +68,8 @@ pub(super) fn dispatch(ctx: &Context<'_>, route: AdminRoute) -> Result<Answer, A
         R::RevokeToken(id) => tokens::revoke(ctx, id),
         R::Keys => portal::keys(ctx),
         R::RotateKeys => portal::rotate(ctx),
-        R::Audit => portal::audit(ctx),
+        R::Audit => audit::entries(ctx),
+        R::AuditCheckpoints => audit::checkpoints(ctx),
         R::Licensing(route) => licensing::dispatch(ctx, route),
         R::Account(route) => account::dispatch(ctx, route),
     }

@@ -1,22 +1,16 @@
-//! The portal itself: version, keys, audit log.
+//! The portal itself: version and keys.
 
 use freehold_protocol::{PROTOCOL_VERSION, keys::PublicKey};
 
 use super::Context;
 use crate::{
     api::{
-        Page,
-        audit::AuditRow,
         keys::{KeysView, RotateKeys},
         tokens::VersionInfo,
     },
     app::rotate_key::{RotateKey, RotateLeaseKeys},
-    db::audit,
     error::AppError,
-    http::{
-        input::{self, Query},
-        respond::Answer,
-    },
+    http::{input, respond::Answer},
     keys::{PortalKeys, Rotation},
 };
 
@@ -66,33 +60,4 @@ pub(super) fn rotate_lease(ctx: &Context<'_>) -> Result<Answer, AppError> {
     let keys =
         RotateLeaseKeys { rotation, actor: ctx.actor() }.apply(ctx.whole_portal()?, ctx.ring)?;
     Answer::ok(&view(&keys)?)
-}
-
-pub(super) fn audit(ctx: &Context<'_>) -> Result<Answer, AppError> {
-    let query = Query::parse(&ctx.request.head, &["after", "limit"])?;
-    let (limit, after) = (query.limit()?, query.parsed::<u64>("after")?.unwrap_or(0));
-    let page = ctx.read(|read| {
-        let mut rows = audit::after(read, after, limit + 1)?;
-        let more = rows.len() > limit as usize;
-        rows.truncate(limit as usize);
-        let next = more.then(|| rows.last().map(|row| row.n.to_string())).flatten();
-        let items = rows
-            .into_iter()
-            .map(|row| {
-                Ok(AuditRow {
-                    n: row.n,
-                    at: row.at,
-                    actor: row.actor,
-                    action: row.action,
-                    object_kind: row.object_kind,
-                    object_id: row.object_id,
-                    detail: serde_json::from_str(&row.detail)?,
-                    prev_hash: row.prev_hash,
-                    hash: row.hash,
-                })
-            })
-            .collect::<Result<_, AppError>>()?;
-        Ok(Page { items, next })
-    })?;
-    Answer::ok(&page)
 }

@@ -10,7 +10,7 @@ use crate::{
     app::{hosts_admin::ResumeHost, rotate_key::RotateKey},
     clock::Clock as _,
     db::{self, hosts, jobs},
-    domain::job::JobState,
+    domain::{checkpoint, job::JobState},
     error::AppError,
     keys::Rotation,
 };
@@ -110,4 +110,41 @@ fn rotation_reaches_agents_and_a_compromise_starts_chains_anew() {
     // What was accepted before goes on and is reported as ever.
     agent.report(&world, &old[0], Outcome::Succeeded, None, None).unwrap();
     assert_eq!(world.state(accepted), JobState::Succeeded);
+}
+
+#[test]
+fn a_job_names_the_last_entry_of_the_audit_log() {
+    let world = World::new();
+    let mut agent = world.agent();
+    let head = || world.portal.db.read(db::audit::head).unwrap();
+    world.probe();
+    let queued = head();
+    assert!(queued.n > 0);
+    let (_, jobs) = agent.poll(&world);
+    assert_eq!(jobs[0].0.audit, queued);
+    let shown = || world.portal.db.read(|read| db::checkpoints::before(read, None, 10)).unwrap().0;
+    // Nobody has vouched for it yet.
+    assert!(shown().is_empty());
+    agent.report(&world, &jobs[0], Outcome::Succeeded, None, None).unwrap();
+    assert!(head().n > queued.n);
+
+    world.probe();
+    let (_, jobs) = agent.poll(&world);
+    agent.report(&world, &jobs[0], Outcome::Succeeded, None, None).unwrap();
+    let keys = checkpoint::JobKeys::of(world.portal.keys.current().trust_after(0)).unwrap();
+    let heads: Vec<_> = shown()
+        .iter()
+        .map(|row| {
+            let key = row.report_key.key().unwrap();
+            checkpoint::vouched(&row.job, &row.report, key, &keys).unwrap()
+        })
+        .collect();
+    assert_eq!(heads, [jobs[0].0.audit, queued]);
+    // Page by page, newest first.
+    let read = |place| world.portal.db.read(move |read| db::checkpoints::before(read, place, 1));
+    let (first, more) = read(None).unwrap();
+    assert!(more);
+    let (second, more) = read(Some(first[0].place)).unwrap();
+    assert!(!more);
+    assert_eq!([&first[0].job, &second[0].job], [&shown()[0].job, &shown()[1].job]);
 }
