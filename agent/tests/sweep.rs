@@ -6,6 +6,8 @@
 // So neither clippy nor rustc takes it for a test.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+#[path = "sweep/delivered.rs"]
+mod delivered;
 mod fakes;
 
 use std::collections::BTreeMap;
@@ -18,6 +20,7 @@ use std::time::Duration;
 
 use freehold_agent::clock::SystemClock;
 use freehold_agent::host::{certbot, facts::Thresholds, nginx};
+use freehold_agent::identity;
 use freehold_agent::journal::{Journal, Missing};
 use freehold_agent::plan::Order;
 use freehold_agent::runner::{CancelToken, Program, Programs, System};
@@ -26,9 +29,12 @@ use freehold_agent::saga::engine::{Engine, Patience};
 use freehold_agent::saga::locks::Locks;
 use freehold_agent::saga::step::Step;
 use freehold_agent::saga::{Deaf, Rest};
+use freehold_protocol::app_env::AppEnv;
+use freehold_protocol::blueprint::delivered::Delivered;
 use freehold_protocol::job::{DataOnRemove, JobKind, Work};
 use freehold_protocol::report::{JobResult, Outcome};
 use freehold_protocol::seal::SealKey;
+use freehold_protocol::secret::Secret;
 use serde_json::json;
 
 use fakes::faulty::{FAULTS, Fault, Faulty};
@@ -39,7 +45,20 @@ struct World {
     journal: Journal,
     host: Arc<Host>,
     seal: SealKey,
+    /// The key of this host.
+    host_seal: SealKey,
     jobs: AtomicU32,
+}
+
+/// The API key that a job brings.
+fn key_of(order: &Order) -> String {
+    format!("fhl_live_{}", order.job)
+}
+
+fn env(values: &[(Delivered, &str)]) -> AppEnv {
+    let mut env = AppEnv::default();
+    values.iter().for_each(|(name, value)| env.set(*name, Secret::new((*value).to_owned())));
+    env
 }
 
 fn id(kind: u8, n: u32) -> String {
@@ -70,6 +89,7 @@ impl World {
         let range = format!("{first}-{}", first + 3).parse().unwrap();
         let config = HostConfig {
             tenants_dir: base.join("state/tenants"),
+            seal_key: base.join("seal.key"),
             nginx: nginx::Settings {
                 args: Vec::new(),
                 include_dir: base.join("sites"),
@@ -108,12 +128,13 @@ impl World {
         let host = Host { runner: Box::new(runner), config, locks: Locks::default() };
         let journal = Journal::open(&base.join("state/journal.db"), Missing::Create).unwrap();
         let seal = SealKey::from_bytes(&[9; 32]).unwrap();
-        Self { root, journal, host: Arc::new(host), seal, jobs: AtomicU32::new(0) }
+        let host_seal = identity::ensure_seal_key(&host.config.seal_key).unwrap();
+        Self { root, journal, host: Arc::new(host), seal, host_seal, jobs: AtomicU32::new(0) }
     }
 
     fn order(&self, work: serde_json::Value) -> Order {
         let n = self.jobs.fetch_add(1, Ordering::SeqCst) + 1;
-        Order {
+        let mut order = Order {
             portal: id(1, 1).parse().unwrap(),
             agent: id(2, 1).parse().unwrap(),
             job: id(3, n).parse().unwrap(),
@@ -122,7 +143,21 @@ impl World {
             timeout_secs: 600,
             seal_to: Some(self.seal.public()),
             work: serde_json::from_value::<Work>(work).unwrap(),
+            app_env: None,
+        };
+        // Each deploy brings another key, as after a rotation.
+        if order.work.kind() == JobKind::DeployTenant {
+            let context = order.env_context().unwrap();
+            let env = env(&[(Delivered::TenantKey, &key_of(&order))]);
+            order.app_env = Some(env.seal(&self.host_seal.public(), context).unwrap());
         }
+        order
+    }
+
+    /// A file of the tenant's folder.
+    fn tenant_file(&self, name: &str) -> String {
+        let path = self.root.path().join("state/tenants/acme").join(name);
+        std::fs::read_to_string(path).unwrap()
     }
 
     /// Runs a job to rest; the agent starts again after each kill.
@@ -178,7 +213,7 @@ fn files(folder: &Path, base: &Path, all: &mut BTreeMap<String, String>) {
             files(&path, base, all);
         } else {
             let name = path.strip_prefix(base).unwrap().display().to_string();
-            all.insert(name, std::fs::read_to_string(&path).unwrap());
+            all.insert(name, String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned());
         }
     }
 }
@@ -189,7 +224,10 @@ fn deploy(image: &str) -> serde_json::Value {
         "services": {
             "web": {
                 "image": image,
-                "environment": { "PGPASSWORD": "${PGPASSWORD}", "URL": "${FREEHOLD_PUBLIC_URL}" },
+                "environment": {
+                    "PGPASSWORD": "${PGPASSWORD}", "URL": "${FREEHOLD_PUBLIC_URL}",
+                    "KEY": "${FREEHOLD_TENANT_KEY}", "PORTAL": "${FREEHOLD_PORTAL_URL:-}",
+                },
                 "dependsOn": { "db": "healthy" },
             },
             "db": {
@@ -297,6 +335,7 @@ fn one(world: &World, kind: Kind, at: Step, fault: Fault) -> bool {
         fault,
         Fault::UnclearOnce | Fault::KilledBefore | Fault::KilledAfterItsEffect | Fault::RunTwice
     ) || fault == Fault::Cancelled && index >= no_return;
+    let rest_outcome = rest.outcome;
     match rest.outcome {
         Outcome::Succeeded => assert!(harmless, "it should not succeed"),
         Outcome::Stuck => {
@@ -324,6 +363,11 @@ fn one(world: &World, kind: Kind, at: Step, fault: Fault) -> bool {
             assert_eq!(outcome == Outcome::Cancelled, fault == Fault::Cancelled);
             assert_eq!(world.snapshot(), before, "{outcome:?}: {:?}", rest.failure);
         }
+    }
+    // Of a job that was undone, the app's key is not there: the former one is.
+    if kind != Kind::FirstDeploy && order.app_env.is_some() && rest_outcome != Outcome::Stuck {
+        let done = world.tenant_file(".env").contains(&key_of(&order));
+        assert_eq!(done, rest_outcome == Outcome::Succeeded, "the app's key");
     }
     if fault == Fault::FailsAfterItsEffect && kind == Kind::FirstDeploy {
         let rest = world.run(&world.order(deploy("shop/web:1")), None, None);
@@ -382,14 +426,17 @@ fn life() {
     let rest = world.run(&world.order(deploy("shop/web:1")), None, None);
     let Some(JobResult::Deployed(first)) = rest.result else { panic!("{:?}", rest.failure) };
     assert!(first.sealed_password.is_some());
-    let secrets = world.root.path().join("state/tenants/acme/.env");
-    let drawn = std::fs::read_to_string(&secrets).unwrap();
-    let file = world.root.path().join("state/tenants/acme/secrets.json");
-    assert!(!std::fs::read_to_string(file).unwrap().contains("adminPassword"));
+    // The key comes anew with each job.
+    let kept = || {
+        let text = world.tenant_file(".env");
+        text.lines().filter(|line| !line.contains("TENANT_KEY")).collect::<Vec<_>>().join("\n")
+    };
+    let drawn = kept();
+    assert!(!world.tenant_file("secrets.json").contains("adminPassword"));
     let rest = world.run(&world.order(deploy("shop/web:2")), None, None);
     let Some(JobResult::Deployed(second)) = rest.result else { panic!("{:?}", rest.failure) };
     assert_eq!((&second.ports, second.sealed_password), (&first.ports, None));
-    assert_eq!(std::fs::read_to_string(&secrets).unwrap(), drawn);
+    assert_eq!(kept(), drawn);
     let rest = world.run(&world.order(Kind::Move.work()), None, None);
     assert_eq!(rest.outcome, Outcome::Succeeded, "{:?}", rest.failure);
     let live = std::fs::read_dir(world.root.path().join("certbot/live")).unwrap();
@@ -397,11 +444,12 @@ fn life() {
     let rest = world.run(&world.order(check()), None, None);
     assert!(matches!(rest.result, Some(JobResult::Checked(_))), "{:?}", rest.failure);
     let rest = world.run(&world.order(remove(DataOnRemove::Keep)), None, None);
-    let Some(JobResult::Removed(kept)) = rest.result else { panic!("{:?}", rest.failure) };
-    assert_eq!(kept.kept_volumes, ["acme_shop_data"]);
+    let Some(JobResult::Removed(removed)) = rest.result else { panic!("{:?}", rest.failure) };
+    assert_eq!(removed.kept_volumes, ["acme_shop_data"]);
+    assert!(!world.root.path().join("state/tenants/acme/delivered.json").exists());
     let rest = world.run(&world.order(deploy("shop/web:2")), None, None);
     assert_eq!(rest.outcome, Outcome::Succeeded, "{:?}", rest.failure);
-    assert_eq!(std::fs::read_to_string(&secrets).unwrap(), drawn);
+    assert_eq!(kept(), drawn);
     let rest = world.run(&world.order(remove(DataOnRemove::Delete)), None, None);
     let Some(JobResult::Removed(gone)) = rest.result else { panic!("{:?}", rest.failure) };
     assert_eq!(gone.deleted_volumes, ["acme_shop_data"]);
@@ -421,7 +469,8 @@ fn main() {
     }));
     // What `cargo test NAME` and `cargo test -- --list` expect of a test binary.
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let tests: [(&str, fn()); 2] = [("life", life), ("sweep", sweep)];
+    let tests: [(&str, fn()); 3] =
+        [("delivered", delivered::delivered), ("life", life), ("sweep", sweep)];
     let wanted = arguments.iter().find(|word| !word.starts_with('-'));
     for (name, test) in tests {
         if arguments.iter().any(|word| word == "--list") {

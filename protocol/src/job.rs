@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    app_env::SealedEnv,
     blueprint::Blueprint,
     ids::{
         AgentId, BlueprintName, Domain, Email, JobId, ParseIdError, PortalId, Sha256Digest,
@@ -21,7 +22,7 @@ pub const DEFAULT_EXPIRY_SECS: i64 = 3600;
 
 /// The payload of a job envelope (`application/vnd.freehold.job.v1+json`).
 ///
-/// Every field but `work` stops one attack; docs/agent-protocol.md lists which. Unknown fields are
+/// Every field but `work` and `app_env` stops one attack; docs/agent-protocol.md lists which. Unknown fields are
 /// refused: an agent must not run an instruction that it half understands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -57,6 +58,9 @@ pub struct Job {
     pub audit: AuditHead,
     /// What to do.
     pub work: Work,
+    /// What the tenant's app is given, when the blueprint asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_env: Option<SealedEnv>,
 }
 
 /// The last entry of the portal's audit log at some moment; its hash covers every entry before it.

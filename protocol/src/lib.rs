@@ -17,6 +17,7 @@
 //! | [`admit`] | the checks between a portal's answer and a change on a host |
 //! | [`enroll`] | the one-time token and the proof that an agent holds it |
 //! | [`httpsig`] | RFC 9421 signatures of an agent's requests |
+//! | [`app_env`] | what a job brings, sealed, for the tenant's app |
 //! | [`seal`] | secrets for one key and one purpose (HPKE) |
 //! | [`address`] | where the portal is, as agents and admins write it |
 //! | [`problem`] | RFC 9457 problem documents |
@@ -24,6 +25,7 @@
 
 pub mod address;
 pub mod admit;
+pub mod app_env;
 pub mod blueprint;
 pub mod dsse;
 pub mod enroll;

@@ -36,6 +36,19 @@ pub enum SealContext {
         /// The deploy that made it.
         job: JobId,
     },
+    /// What a tenant's app is given, from portal to agent.
+    AppEnv {
+        /// The portal that sealed it.
+        portal: PortalId,
+        /// The agent that may open it.
+        agent: AgentId,
+        /// The tenant that it is for.
+        tenant: TenantId,
+        /// The job that brings it.
+        job: JobId,
+        /// The attempt.
+        attempt: u32,
+    },
 }
 
 impl SealContext {
@@ -43,6 +56,9 @@ impl SealContext {
         match self {
             Self::TenantPassword { portal, agent, tenant, job } => {
                 format!("tenant-password|{portal}|{agent}|{tenant}|{job}").into_bytes()
+            }
+            Self::AppEnv { portal, agent, tenant, job, attempt } => {
+                format!("app-env|{portal}|{agent}|{tenant}|{job}|{attempt}").into_bytes()
             }
         }
     }

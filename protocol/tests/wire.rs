@@ -52,6 +52,7 @@ const SHAPES: &[(&str, Reader, Roundtrip)] = &[
     ("failure-without-detail", Lenient, through::<Failure>),
     ("inventory", Lenient, through::<Inventory>),
     ("job-check-tenant", Strict, through::<Job>),
+    ("job-deploy-app-env", Strict, through::<Job>),
     ("job-deploy-tenant", Strict, through::<Job>),
     ("job-probe-host", Strict, through::<Job>),
     ("job-remove-tenant-delete", Strict, through::<Job>),

@@ -43,6 +43,7 @@ impl PlanArgs {
             timeout_secs: job.timeout_secs,
             seal_to: None,
             work: job.work.clone(),
+            app_env: job.app_env.clone(),
         };
         let plan = plan(&order, &journal.tenants()?).map_err(|failure| {
             CliError::new(

@@ -212,6 +212,7 @@ impl HostSurvey {
                 tenant: tenant.tenant,
                 slug: tenant.slug.clone(),
             }),
+            app_env: None,
         };
         let found = plan(&order, all).and_then(|plan| {
             let (cancel, activity) = (CancelToken::new(), Activity::new());

@@ -153,6 +153,7 @@ impl Executor {
             timeout_secs: job.timeout_secs,
             seal_to: Some(document.seal_key),
             work: job.work.clone(),
+            app_env: job.app_env.clone(),
         };
         let saga = match self.engine.begin(&order) {
             Ok(saga) => saga,

@@ -30,6 +30,16 @@ impl Plan {
             .collect()
     }
 
+    /// What the job brings for the app; the values are sealed.
+    fn delivered(&self) -> String {
+        let Some(deploy) = self.deploy().filter(|_| self.order.app_env.is_some()) else {
+            return String::new();
+        };
+        let used = deploy.blueprint.delivered();
+        let names: Vec<_> = used.keys().map(|name| format!("{name}=***")).collect();
+        format!(", with what the portal delivers: {}", names.join(", "))
+    }
+
     fn words(&self, step: Step) -> (String, String) {
         let project = self.project().unwrap_or_default();
         let slug = self.slug().map(ToString::to_string).unwrap_or_default();
@@ -63,7 +73,7 @@ impl Plan {
                 )
             }
             Step::WriteStack => (
-                format!("write compose.yaml, .env and the secrets of {slug}"),
+                format!("write compose.yaml, .env and the secrets of {slug}{}", self.delivered()),
                 if again { "put the previous files back" } else { "delete the files" }.to_owned(),
             ),
             Step::PullImages => {

@@ -9,6 +9,8 @@ mod tests;
 #[cfg(test)]
 pub(crate) mod tests_support;
 
+use freehold_protocol::app_env::{EnvContext, SealedEnv};
+use freehold_protocol::blueprint::delivered::Need;
 use freehold_protocol::blueprint::{Blueprint, project_name};
 use freehold_protocol::failure::{Failure, FailureClass};
 use freehold_protocol::ids::{AgentId, JobId, PortalId, Sha256Digest, TenantId, TenantSlug};
@@ -44,6 +46,23 @@ pub struct Order {
     pub seal_to: Option<SealPublicKey>,
     /// What to do.
     pub work: Work,
+    /// What the tenant's app is given: sealed, also in the journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_env: Option<SealedEnv>,
+}
+
+impl Order {
+    /// What [`Self::app_env`] is bound to; nothing for work that is about no tenant.
+    #[must_use]
+    pub fn env_context(&self) -> Option<EnvContext> {
+        Some(EnvContext {
+            portal: self.portal,
+            agent: self.agent,
+            tenant: self.work.tenant()?,
+            job: self.job,
+            attempt: self.attempt,
+        })
+    }
 }
 
 /// What will be done. Journaled before anything else; recovery never plans again.
@@ -65,6 +84,7 @@ pub struct Plan {
 /// # Errors
 /// When the job cannot be done here, with the reason and the remedy.
 pub fn plan(order: &Order, tenants: &[TenantRecord]) -> Result<Plan, Failure> {
+    admit_app_env(order)?;
     let previous = previous_of(order, tenants)?;
     let steps = match &order.work {
         Work::DeployTenant(deploy) => deploy::steps(deploy, previous, tenants)?,
@@ -104,6 +124,26 @@ fn previous_of<'a>(
         ));
     }
     Ok(Some(previous))
+}
+
+/// Only a deploy brings values for the app, and brings them when its blueprint cannot do without. That
+/// they open, and are the right ones, is seen before the plan is recorded.
+fn admit_app_env(order: &Order) -> Result<(), Failure> {
+    let refused = |what: String| {
+        let advice = "queue a new job; if that is refused too, upgrade the portal or the agent";
+        Err(Failure::new(FailureClass::Request, what, advice))
+    };
+    match (&order.work, &order.app_env) {
+        (Work::DeployTenant(deploy), None) => {
+            let mut used = deploy.blueprint.delivered().into_iter();
+            match used.find(|(_, need)| *need == Need::Required) {
+                Some((name, _)) => refused(format!("the job brings no value of {name}")),
+                None => Ok(()),
+            }
+        }
+        (Work::DeployTenant(_), Some(_)) | (_, None) => Ok(()),
+        (work, Some(_)) => refused(format!("a job {} brings values for an app", work.kind())),
+    }
 }
 
 /// Why a job of a tenant that is stuck is refused.

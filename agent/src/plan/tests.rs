@@ -42,6 +42,7 @@ fn order(work: Value) -> Order {
         timeout_secs: 600,
         seal_to: None,
         work: serde_json::from_value(work).unwrap(),
+        app_env: None,
     }
 }
 

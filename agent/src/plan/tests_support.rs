@@ -33,6 +33,7 @@ pub(crate) fn order_of(tenant: u8, job: u8) -> Order {
             slug: format!("tenant{tenant}").parse().unwrap(),
             data: DataOnRemove::Delete,
         }),
+        app_env: None,
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Host {
 pub struct HostConfig {
     /// The folder of the tenants' folders.
     pub tenants_dir: PathBuf,
+    /// The key that opens what the portal seals for this host.
+    pub seal_key: PathBuf,
     /// How nginx is called.
     pub nginx: nginx::Settings,
     /// How certbot is called.
@@ -155,6 +157,7 @@ impl Host {
         let nowhere = PathBuf::from("/nonexistent");
         let config = HostConfig {
             tenants_dir: nowhere.clone(),
+            seal_key: nowhere.clone(),
             nginx: nginx::Settings {
                 args: Vec::new(),
                 include_dir: nowhere.clone(),

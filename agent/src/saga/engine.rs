@@ -157,6 +157,7 @@ impl Engine {
         // One at a time: two jobs that want the same name must not both find it free.
         let _one = self.planning.lock().unwrap_or_else(PoisonError::into_inner);
         let plan = self.plan(order)?;
+        super::app_env::open(&self.host, order).map_err(BeginError::Refused)?;
         match self.journal.begin_saga(&plan, self.clock.now()).map_err(EngineError::from)? {
             Begun::New(saga) | Begun::Known(saga) => Ok(saga),
             Begun::Busy(row) if row.status == "stuck" => {

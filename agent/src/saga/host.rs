@@ -15,6 +15,7 @@ use crate::host::certbot::AccountBinding;
 use crate::host::facts::Thresholds;
 use crate::host::probe::Roots;
 use crate::host::{certbot, nginx};
+use crate::identity::Paths;
 use crate::runner::Runner;
 
 /// The file of an external account binding.
@@ -78,6 +79,7 @@ impl HostConfig {
             .collect();
         Ok(Self {
             tenants_dir: config.tenants_dir(),
+            seal_key: Paths::of(config).seal,
             nginx: nginx::Settings {
                 args: config.nginx.args.clone(),
                 include_dir: config.nginx.include_dir.clone(),

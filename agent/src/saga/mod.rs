@@ -21,6 +21,7 @@
 //! |---|---|
 //! | [`step`] | the closed set of steps, and what they journal |
 //! | [`state`] | the one pure function from status and record to status |
+//! | `app_env` | opens what a job brings for the tenant's app |
 //! | [`engine`] | brings a saga to rest |
 //! | [`recover`] | from the journal to where to go on |
 //! | [`context`] | what a step is given |
@@ -29,6 +30,7 @@
 //! | [`locks`] | what only one job at a time may do |
 //! | [`steps`] | one file per step, `run` and `undo` side by side |
 
+mod app_env;
 pub mod context;
 pub mod engine;
 pub mod host;

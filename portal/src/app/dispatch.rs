@@ -102,6 +102,7 @@ fn sign(
         actor: job.actor.clone(),
         audit,
         work: job.work.clone(),
+        app_env: None,
     };
     Envelope::sign(&payload, &[keys.job()])
 }

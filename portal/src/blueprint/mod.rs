@@ -16,6 +16,8 @@ mod units;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use freehold_protocol::app_env::AppEnv;
+use freehold_protocol::blueprint::delivered::Delivered;
 use freehold_protocol::blueprint::{
     Allocation, Blueprint, Marks, RenderError, Rendered, names::VarName, render,
 };
@@ -121,12 +123,29 @@ pub fn sample_allocation(blueprint: &Blueprint, tenant: TenantSlug, domain: Doma
         settings: required
             .map(|(name, spec)| (name.clone(), spec.kind.sample().to_owned()))
             .collect(),
+        delivered: sample_app_env(blueprint),
         marks: Marks {
             portal: PortalId::from_uuid(id(1)),
             tenant: TenantId::from_uuid(id(2)),
             job: JobId::from_uuid(id(3)),
         },
     }
+}
+
+/// What the portal would deliver, as samples.
+fn sample_app_env(blueprint: &Blueprint) -> AppEnv {
+    let mut sample = AppEnv::default();
+    for name in blueprint.delivered().into_keys() {
+        let value = match name {
+            Delivered::PortalUrl => "https://portal.example.org".to_owned(),
+            Delivered::Jwks => r#"{"keys":[]}"#.to_owned(),
+            Delivered::TenantKey | Delivered::LicenseKey | Delivered::OrganizationId => {
+                format!("sample-{name}")
+            }
+        };
+        sample.set(name, Secret::new(value));
+    }
+    sample
 }
 
 #[cfg(test)]

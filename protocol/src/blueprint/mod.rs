@@ -9,12 +9,14 @@
 //! | [`names`] | names inside a blueprint |
 //! | [`template`] | values with variables in them |
 //! | [`model`] | the types |
+//! | [`delivered`] | variables whose values the portal delivers |
 //! | [`limits`] | every maximum and default |
 //! | [`check`] | rules that span fields |
 //! | [`values`] | what settings accept, how secrets are drawn |
 //! | [`render`] | blueprint and allocation → `compose.yaml` and `.env` |
 
 pub mod check;
+pub mod delivered;
 pub mod limits;
 pub mod model;
 pub mod names;

@@ -13,8 +13,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::check::Problem;
+use super::delivered::Delivered;
 use super::model::Blueprint;
 use super::names::{RoleName, VarName};
+use crate::app_env::AppEnv;
 use crate::ids::{Domain, JobId, Port, PortalId, TenantId, TenantSlug};
 use crate::secret::Secret;
 
@@ -33,6 +35,8 @@ pub struct Allocation {
     pub secrets: BTreeMap<VarName, Secret>,
     /// The values that an admin set. What is missing takes the blueprint's default.
     pub settings: BTreeMap<VarName, String>,
+    /// What the portal has delivered for the app.
+    pub delivered: AppEnv,
     /// Whose this is, for the labels.
     pub marks: Marks,
 }
@@ -80,6 +84,9 @@ pub enum RenderError {
     /// A secret was not drawn.
     #[error("the secret {0} has no value")]
     SecretMissing(VarName),
+    /// A value that the portal delivers is missing.
+    #[error("the portal delivered no value of {0}")]
+    DeliveredMissing(Delivered),
     /// A value cannot stand in a `.env`.
     #[error("the value of {name} {why}")]
     Value {

@@ -46,7 +46,7 @@ impl SettingKind {
 }
 
 /// Refuses what no line of a `.env` can carry.
-pub(super) fn check_env_value(value: &str) -> Result<(), &'static str> {
+pub(crate) fn check_env_value(value: &str) -> Result<(), &'static str> {
     if value.len() > SETTING_BYTES {
         Err("is longer than 4096 bytes")
     } else if value.chars().any(char::is_control) {

@@ -105,6 +105,7 @@ impl World {
             actor: "anna".to_owned(),
             audit: AuditHead { n: 1, hash: Sha256Digest::ZERO },
             work: Work::ProbeHost(ProbeHost {}),
+            app_env: None,
         }
     }
 

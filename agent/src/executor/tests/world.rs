@@ -224,6 +224,7 @@ impl World {
             actor: "ann".into(),
             audit: AuditHead { n: seq, hash: Sha256Digest::of(&seq.to_be_bytes()) },
             work: Work::ProbeHost(ProbeHost {}),
+            app_env: None,
         }
     }
 

@@ -352,6 +352,7 @@ fn row_of_a_job() -> JobRow {
         actor: "ann".into(),
         audit: AuditHead { n: 1, hash: Sha256Digest::ZERO },
         work: order.work,
+        app_env: None,
     };
     assert!(matches!(job.work, Work::CheckTenant(_)));
     JobRow {

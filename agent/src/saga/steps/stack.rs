@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use freehold_protocol::app_env::AppEnv;
 use freehold_protocol::blueprint::{Allocation, Marks};
 use freehold_protocol::failure::{Failure, FailureClass};
 use freehold_protocol::ids::Sha256Digest;
@@ -20,6 +21,9 @@ use crate::saga::context::Context;
 
 /// The tenant's secrets inside its folder.
 pub(super) const SECRETS_FILE: &str = "secrets.json";
+/// What the portal has delivered for the tenant's app. Apart from the secrets that were drawn here: it
+/// comes anew with each deploy, and is of no use once the tenant was removed.
+pub(super) const DELIVERED_FILE: &str = "delivered.json";
 /// Says whose folder it is.
 pub(super) const MARK_FILE: &str = "freehold.json";
 /// From which files which containers were made.
@@ -28,7 +32,8 @@ pub(super) const APPLIED_FILE: &str = "applied.json";
 /// whether it is, once the client that started it is gone.
 pub(super) const HOOK_FILE: &str = "hook-in-container";
 /// Every file of a tenant's folder.
-pub(super) const FILES: [&str; 5] = [COMPOSE_FILE, ENV_FILE, SECRETS_FILE, MARK_FILE, APPLIED_FILE];
+pub(super) const FILES: [&str; 6] =
+    [COMPOSE_FILE, ENV_FILE, SECRETS_FILE, DELIVERED_FILE, MARK_FILE, APPLIED_FILE];
 
 /// From which files which containers were made. A container never changes its configuration, so one
 /// with this identifier is still what these files say; anything else is compose's to judge.
@@ -118,30 +123,63 @@ pub(super) fn drawn(folder: &Folder) -> Result<Drawn, Failure> {
     })
 }
 
+/// What the portal has delivered for the tenant's app; empty when it has delivered nothing.
+fn delivered(folder: &Folder) -> Result<AppEnv, Failure> {
+    let Some(bytes) = folder.read(DELIVERED_FILE)? else { return Ok(AppEnv::default()) };
+    AppEnv::from_json(&Zeroizing::new(bytes)).map_err(|_| {
+        Failure::new(
+            FailureClass::Host,
+            format!("{} cannot be read", folder.path().join(DELIVERED_FILE).display()),
+            "delete the file, and deploy the tenant again from the portal",
+        )
+    })
+}
+
+/// Writes down what a job brings for the app, in place of what the one before brought.
+pub(super) fn write_delivered(folder: &Folder, env: &AppEnv) -> Result<(), Failure> {
+    if env.is_empty() {
+        folder.remove(DELIVERED_FILE)?;
+    } else {
+        folder.write(DELIVERED_FILE, env.to_json().expose().as_bytes(), Access::Private)?;
+    }
+    Ok(())
+}
+
 /// Every secret of the tenant that is on the host: those of now, and those of before the saga, which
 /// a step may have put aside.
 pub(super) fn all_drawn(directory: &Path, saga: SagaId) -> Vec<Secret> {
+    let keep = keep_name(saga);
     let mut found: Vec<Secret> = Vec::new();
-    for name in [SECRETS_FILE.to_owned(), format!("{SECRETS_FILE}.{}", keep_name(saga))] {
-        let read = Folder::open_if_there(directory)
-            .and_then(|folder| folder.map_or(Ok(None), |folder| folder.read(&name)));
-        let bytes = match read {
-            Ok(bytes) => Zeroizing::new(bytes.unwrap_or_default()),
-            Err(error) => {
-                tracing::warn!(%error, "a tenant's secrets cannot be read, so output is not cleaned of them");
-                continue;
-            }
-        };
+    let mut note = |secret: Secret| {
+        if !found.contains(&secret) {
+            found.push(secret);
+        }
+    };
+    for ending in [String::new(), format!(".{keep}")] {
         // A broken file fails the steps that need it; nothing is known to be cleaned of then.
+        let bytes = read_or_warn(directory, &format!("{SECRETS_FILE}{ending}"));
         let drawn = serde_json::from_slice::<Drawn>(&bytes).unwrap_or_default();
         for value in drawn.secrets.values().chain(&drawn.admin_password) {
-            let secret = Secret::new(value.clone());
-            if !found.contains(&secret) {
-                found.push(secret);
-            }
+            note(Secret::new(value.clone()));
+        }
+        let bytes = read_or_warn(directory, &format!("{DELIVERED_FILE}{ending}"));
+        let env = AppEnv::from_json(&bytes).unwrap_or_default();
+        for (_, value) in env.values().iter().filter(|(name, _)| name.is_secret()) {
+            note(value.clone());
         }
     }
     found
+}
+
+/// The bytes of a file of the tenant's; none when it is not there or cannot be read.
+fn read_or_warn(directory: &Path, name: &str) -> Zeroizing<Vec<u8>> {
+    let read = Folder::open_if_there(directory)
+        .and_then(|folder| folder.map_or(Ok(None), |folder| folder.read(name)));
+    Zeroizing::new(read.unwrap_or_else(|error| {
+        tracing::warn!(%error, "a tenant's secrets cannot be read, so output is not cleaned of them");
+        None
+    })
+    .unwrap_or_default())
 }
 
 pub(super) fn write_drawn(folder: &Folder, drawn: &Drawn) -> Result<(), Failure> {
@@ -190,6 +228,7 @@ pub(super) fn allocation(context: &Context<'_>, folder: &Folder) -> Result<Alloc
         ports: context.journal.tenant_ports(deploy.tenant).map_err(journal)?,
         secrets,
         settings,
+        delivered: delivered(folder)?,
         marks: Marks {
             portal: context.plan.order.portal,
             tenant: deploy.tenant,

@@ -5,9 +5,9 @@ use freehold_protocol::failure::{Failure, FailureClass};
 use super::stack::{self, FILES, MARK_FILE, keep_name};
 use super::{bug, deploy, ended};
 use crate::host::files::{Access, Folder, remove_folder};
-use crate::saga::Action;
 use crate::saga::context::Context;
 use crate::saga::step::{Before, RunEnd, Step, StepOutput};
+use crate::saga::{Action, app_env};
 
 /// Characters of a temporary password: 22 of 62 kinds carry 130 bits.
 const PASSWORD_CHARACTERS: u16 = 22;
@@ -87,6 +87,8 @@ fn write(context: &Context<'_>) -> Result<(), Failure> {
         drawn.admin_password = None;
     }
     stack::write_drawn(&folder, &drawn)?;
+    let env = app_env::open(context.host, &context.plan.order)?;
+    stack::write_delivered(&folder, &env)?;
     stack::write_files(context, &folder)
 }
 

@@ -8,7 +8,8 @@ use crate::blueprint::model::{Argument, Blueprint, Database};
 use crate::blueprint::names::{RoleName, ServiceName, VarName};
 
 /// The variables that Freehold sets for every tenant, beside `FREEHOLD_PORT_<ROLE>`.
-pub(crate) const FACTS: [&str; 3] = ["FREEHOLD_TENANT", "FREEHOLD_DOMAIN", "FREEHOLD_PUBLIC_URL"];
+pub(crate) const FACTS: [&str; 4] =
+    ["FREEHOLD_TENANT", "FREEHOLD_TENANT_ID", "FREEHOLD_DOMAIN", "FREEHOLD_PUBLIC_URL"];
 
 /// The role that alone may lead to the database.
 const DATABASE_ROLE: &str = "database";

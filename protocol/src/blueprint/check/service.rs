@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Problems;
+use crate::blueprint::delivered::Delivered;
 use crate::blueprint::limits::{self, PIDS_MAX};
 use crate::blueprint::model::{Blueprint, HealthTest, Healthcheck, Network, Service};
 use crate::blueprint::names::{ServiceName, VarName};
@@ -66,6 +67,13 @@ fn check_argv(problems: &mut Problems, blueprint: &Blueprint, path: &str, argv: 
 
 /// A process's arguments are readable to every user of the host; its environment is not.
 fn check_no_secret(problems: &mut Problems, blueprint: &Blueprint, path: &str, value: &Template) {
+    for name in value.variables().filter_map(Delivered::of_name) {
+        problems.add(
+            path,
+            format!("uses {name}, which the portal delivers for the environment of services alone"),
+            "Set a variable in `environment` from it; a shell in the container reads that as $$VARIABLE.",
+        );
+    }
     for name in value.variables().filter(|name| blueprint.freehold.secrets.contains_key(*name)) {
         problems.add(
             path,
@@ -81,8 +89,9 @@ fn check_variables(problems: &mut Problems, blueprint: &Blueprint, path: &str, v
     for name in value.variables().filter(|name| !is_declared(blueprint, name)) {
         let remedy = if name.is_fact() {
             format!(
-                "Use one of {}, or FREEHOLD_PORT_ and a role of x-freehold.ports in upper case.",
-                super::section::FACTS.join(", ")
+                "Use one of {}, {}, or FREEHOLD_PORT_ and a role of x-freehold.ports in upper case.",
+                super::section::FACTS.join(", "),
+                Delivered::ALL.map(Delivered::name).join(", ")
             )
         } else {
             format!(
@@ -98,6 +107,7 @@ fn is_declared(blueprint: &Blueprint, name: &VarName) -> bool {
     freehold.secrets.contains_key(name)
         || freehold.settings.contains_key(name)
         || super::section::FACTS.contains(&name.as_str())
+        || Delivered::of_name(name).is_some()
         || freehold.ports.keys().any(|role| VarName::of_port(role) == *name)
 }
 

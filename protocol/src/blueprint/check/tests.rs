@@ -1,8 +1,11 @@
 //! Each rule, broken once, from a good blueprint in the form in which jobs carry it.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::blueprint::Blueprint;
+use crate::blueprint::delivered::{Delivered, Need};
 
 /// A good blueprint with a database.
 pub(crate) fn good() -> Value {
@@ -40,6 +43,21 @@ fn the_good_one_is_good() {
 }
 
 #[test]
+fn what_the_portal_delivers_may_stand_in_an_environment() {
+    let mut value = good();
+    value["services"]["web"]["command"] = json!(["/app", "--tenant=${FREEHOLD_TENANT_ID}"]);
+    let environment = &mut value["services"]["web"]["environment"];
+    environment["KEY"] = "${FREEHOLD_TENANT_KEY:-}".into();
+    environment["KEY_AGAIN"] = "${FREEHOLD_TENANT_KEY}".into();
+    environment["LICENSE"] = "x${FREEHOLD_LICENSE_KEY:-none}".into();
+    let blueprint: Blueprint = serde_json::from_value(value).unwrap();
+    assert_eq!(blueprint.check(), Ok(()));
+    // One place without a default is enough to need it.
+    let used = [(Delivered::TenantKey, Need::Required), (Delivered::LicenseKey, Need::Optional)];
+    assert_eq!(blueprint.delivered(), BTreeMap::from(used));
+}
+
+#[test]
 fn every_broken_rule_is_found_at_its_place() {
     for (pointer, value, path) in [
         ("/services", json!({}), "services"),
@@ -48,6 +66,21 @@ fn every_broken_rule_is_found_at_its_place() {
         ("/services/web/command", json!([]), "services.web.command"),
         ("/services/web/command", json!(["x", "${PGPASSWORD}"]), "services.web.command[1]"),
         ("/services/web/environment", json!({ "A": "${NOPE}" }), "services.web.environment.A"),
+        (
+            "/services/web/environment",
+            json!({ "A": "${FREEHOLD_NOPE}" }),
+            "services.web.environment.A",
+        ),
+        (
+            "/services/web/command",
+            json!(["x", "--key=${FREEHOLD_TENANT_KEY:-}"]),
+            "services.web.command[1]",
+        ),
+        (
+            "/services/web/healthcheck",
+            json!({ "test": { "shell": "curl ${FREEHOLD_PORTAL_URL}" } }),
+            "services.web.healthcheck.test",
+        ),
         ("/services/web/networks", json!(["internal"]), "services.web.networks"),
         ("/services/web/networks", json!([]), "services.web.networks"),
         ("/services/db/networks", json!(["front"]), "services.db.networks"),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Allocation, RenderError, port_of};
+use crate::blueprint::delivered::Need;
 use crate::blueprint::model::Blueprint;
 use crate::blueprint::names::VarName;
 use crate::blueprint::values::check_env_value;
@@ -22,6 +23,7 @@ pub(super) fn render_env(
     let url = format!("https://{}", allocation.domain);
     let mut values: BTreeMap<VarName, String> = BTreeMap::from([
         (VarName::fact("FREEHOLD_TENANT"), allocation.tenant.to_string()),
+        (VarName::fact("FREEHOLD_TENANT_ID"), allocation.marks.tenant.to_string()),
         (VarName::fact("FREEHOLD_DOMAIN"), allocation.domain.to_string()),
         (VarName::fact("FREEHOLD_PUBLIC_URL"), url),
     ]);
@@ -56,6 +58,20 @@ pub(super) fn render_env(
         }
         check_env_value(value).map_err(|why| RenderError::Value { name: name.clone(), why })?;
         push_line(&mut text, name, value);
+    }
+    for (delivered, need) in blueprint.delivered() {
+        let name = VarName::fact(delivered.name());
+        match allocation.delivered.values().get(&delivered) {
+            Some(value) => {
+                let value = value.expose();
+                check_env_value(value)
+                    .map_err(|why| RenderError::Value { name: name.clone(), why })?;
+                push_line(&mut text, &name, value);
+            }
+            // As for an unset setting.
+            None if need == Need::Optional => push_line(&mut text, &name, ""),
+            None => return Err(RenderError::DeliveredMissing(delivered)),
+        }
     }
     Ok(Secret::new(text))
 }

@@ -18,6 +18,7 @@ fn allocation(secret: &str) -> Allocation {
         ports: BTreeMap::from([("backend".parse().unwrap(), "3001".parse().unwrap())]),
         secrets: BTreeMap::from([("PGPASSWORD".parse().unwrap(), Secret::new(secret.to_owned()))]),
         settings: BTreeMap::new(),
+        delivered: AppEnv::default(),
         marks: Marks {
             portal: ID.parse::<PortalId>().unwrap(),
             tenant: ID.parse::<TenantId>().unwrap(),
@@ -69,6 +70,41 @@ fn values_survive_the_env_file() {
     for secret in ["a\nb", "a\rb", "\0", ""] {
         assert!(render(&blueprint(), &allocation(secret)).is_err(), "{secret:?}");
     }
+}
+
+#[test]
+fn what_the_portal_delivers_stands_in_the_env_file_alone() {
+    let mut value = good();
+    let environment = &mut value["services"]["web"]["environment"];
+    environment["KEY"] = "${FREEHOLD_TENANT_KEY}".into();
+    environment["LICENSE"] = "${FREEHOLD_LICENSE_KEY:-}".into();
+    environment["KEYS"] = "${FREEHOLD_JWKS:-}".into();
+    let blueprint: Blueprint = serde_json::from_value(value).unwrap();
+    let mut given = allocation("x");
+    assert_eq!(
+        render(&blueprint, &given).unwrap_err(),
+        RenderError::DeliveredMissing(Delivered::TenantKey)
+    );
+    let set = |given: &mut Allocation, name, value: &str| {
+        given.delivered.set(name, Secret::new(value.to_owned()));
+    };
+    set(&mut given, Delivered::TenantKey, "fhl_live_ab$cd");
+    set(&mut given, Delivered::Jwks, r#"{"keys":[{"kty":"OKP"}]}"#);
+    // The blueprint does not use it, so it is not written.
+    set(&mut given, Delivered::PortalUrl, "https://portal.example.org");
+    let rendered = render(&blueprint, &given).unwrap();
+    let line = |name: &str| {
+        let start = format!("{name}=");
+        rendered.env.expose().lines().find(|line| line.starts_with(&start)).map(unquote)
+    };
+    assert_eq!(line("FREEHOLD_TENANT_KEY").unwrap(), "fhl_live_ab$cd");
+    assert_eq!(line("FREEHOLD_JWKS").unwrap(), r#"{"keys":[{"kty":"OKP"}]}"#);
+    assert_eq!(line("FREEHOLD_LICENSE_KEY").unwrap(), "");
+    assert_eq!(line("FREEHOLD_PORTAL_URL"), None);
+    assert_eq!(line("FREEHOLD_TENANT_ID").unwrap(), ID);
+    assert!(!rendered.compose_json.contains("fhl_live"));
+    set(&mut given, Delivered::TenantKey, "a\nb");
+    assert!(matches!(render(&blueprint, &given), Err(RenderError::Value { .. })));
 }
 
 #[test]
