@@ -136,6 +136,7 @@ mod tests {
             actor: "token:anna".to_owned(),
             audit: AuditHead { n: 7, hash: Sha256Digest::of(b"seven") },
             work: Work::ProbeHost(ProbeHost {}),
+            app_env: None,
         }
     }
 
