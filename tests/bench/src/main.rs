@@ -11,6 +11,7 @@ mod http;
 mod load;
 mod machine;
 mod page;
+mod peers;
 mod portal;
 mod proc;
 mod real_agent;
@@ -18,6 +19,7 @@ mod scale;
 mod seat;
 mod seed;
 mod stats;
+mod tenant_app;
 mod tls;
 mod wrk;
 

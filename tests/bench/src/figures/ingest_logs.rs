@@ -6,8 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::json;
-
 use super::{Bench, Measurement};
 use crate::{
     disk::Disk,
@@ -15,8 +13,8 @@ use crate::{
     http::{Connection, request},
     load,
     portal::Portal,
-    seed::host_name,
     stats::percentile,
+    tenant_app::TenantApp,
 };
 
 /// Lines of a batch.
@@ -38,62 +36,24 @@ pub(super) const MEASUREMENT: Measurement = Measurement {
     run,
 };
 
-/// What a tenant's app knows.
-struct App {
-    api_key: String,
-    question: Vec<u8>,
-}
-
-fn app(portal: &Portal) -> App {
-    let ask = |path: &str, body: serde_json::Value| {
-        portal.ask("POST", &format!("/api/v1/{path}"), &body.to_string(), 201)
-    };
-    let source = "services:\n  web:\n    image: registry.example.com/shop/web:1\nx-freehold:\n  product: shop\n  ports:\n    \
-                  web: { service: web, containerPort: 8080, range: 8000-8999 }\n  routes:\n    - { path: /, port: web }\n  \
-                  health: { port: web, path: /health }\n";
-    ask("blueprints", json!({ "source": source }));
-    ask(
-        "plans",
-        json!({ "name": "pro", "title": "Pro", "products": ["shop"], "features": ["export"], "limits": {},
-                "maxUsers": 5, "maxApiKeys": 5, "expiryStrategy": "restrict", "graceDays": 0 }),
-    );
-    let customer = ask("customers", json!({ "name": "Acme", "organizationId": "acme-org" }));
-    let license = ask("licenses", json!({ "customer": customer["id"], "plan": "pro" }));
-    ask(
-        "tenants",
-        json!({ "slug": "acme", "name": "Acme", "domain": "acme.example.com", "host": host_name(0),
-                "blueprint": "shop", "license": license["license"]["id"] }),
-    );
-    let key = portal.ask("POST", "/api/v1/tenants/acme/keys", "", 201);
-    let api_key = key["secret"].as_str().expect("a key").to_owned();
-    let body =
-        json!({ "licenseKey": license["key"], "organizationId": "acme-org", "feature": "export" });
-    let headers = [("x-api-key", api_key.as_str())];
-    let path = "/api/v1/licenses/validate";
-    let question = request("POST", path, &headers, body.to_string().as_bytes());
-    App { api_key, question }
-}
-
-impl App {
-    /// A batch that was never sent before.
-    fn batch(&self, number: usize) -> Vec<u8> {
-        let now = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .map_or(0, |since| since.as_millis());
-        let mut body = format!("{{\"batchId\":\"bench-{number}-{now}\",\"logs\":[");
-        for line in 0..LINES {
-            let comma = if line == 0 { "" } else { "," };
-            body.push_str(&format!(
-                "{comma}{{\"level\":\"info\",\"message\":\"GET /api/orders/{line} answered 200 in {} ms\",\"timestamp\":{now},\
-                 \"context\":{{\"order\":{line},\"batch\":{number}}},\"userId\":\"user-{}\",\"ip\":\"203.0.113.{}\"}}",
-                line % 90,
-                line % 40,
-                line % 250
-            ));
-        }
-        body.push_str("]}");
-        request("POST", "/api/tenant-logs", &[("x-api-key", &self.api_key)], body.as_bytes())
+/// A batch that was never sent before.
+fn batch(app: &TenantApp, number: usize) -> Vec<u8> {
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis());
+    let mut body = format!("{{\"batchId\":\"bench-{number}-{now}\",\"logs\":[");
+    for line in 0..LINES {
+        let comma = if line == 0 { "" } else { "," };
+        body.push_str(&format!(
+            "{comma}{{\"level\":\"info\",\"message\":\"GET /api/orders/{line} answered 200 in {} ms\",\"timestamp\":{now},\
+             \"context\":{{\"order\":{line},\"batch\":{number}}},\"userId\":\"user-{}\",\"ip\":\"203.0.113.{}\"}}",
+            line % 90,
+            line % 40,
+            line % 250
+        ));
     }
+    body.push_str("]}");
+    request("POST", "/api/tenant-logs", &[("x-api-key", &app.api_key)], body.as_bytes())
 }
 
 fn run(bench: &Bench) -> Vec<Figure> {
@@ -101,7 +61,7 @@ fn run(bench: &Bench) -> Vec<Figure> {
     let lines = "ingest_lines_per_minute = 100000000\ningest_mb_per_day = 10000000";
     let mut portal = Portal::prepare_with(&bench.scratch, "ingest-logs", 1, false, lines);
     portal.begin();
-    let app = app(&portal);
+    let app = TenantApp::new(&portal);
     let disk = Disk::new(portal.folder());
     let mut connections: Vec<Connection> = (0..CONNECTIONS).map(|_| portal.connect()).collect();
     let each = (scale.requests / 25).div_ceil(CONNECTIONS);
@@ -114,7 +74,7 @@ fn run(bench: &Bench) -> Vec<Figure> {
                 (0..each)
                     .map(|_| {
                         number += 1;
-                        app.batch(number)
+                        batch(&app, number)
                     })
                     .collect()
             })
@@ -140,12 +100,13 @@ fn run(bench: &Bench) -> Vec<Figure> {
 }
 
 /// The 99th percentile of the time to an answer, in microseconds.
-fn questions(portal: &Portal, app: &App, count: usize) -> f64 {
+fn questions(portal: &Portal, app: &TenantApp, count: usize) -> f64 {
     let mut connection = portal.connect();
+    let question = app.question();
     let times: Vec<f64> = (0..count.max(100))
         .map(|_| {
             let began = Instant::now();
-            connection.call(&app.question).expect(200);
+            connection.call(&question).expect(200);
             began.elapsed().as_secs_f64() * 1e6
         })
         .collect();
@@ -153,7 +114,7 @@ fn questions(portal: &Portal, app: &App, count: usize) -> f64 {
 }
 
 /// The same while batches come at a steady pace.
-fn while_lines_come(portal: &Portal, app: &App, number: &mut usize, count: usize) -> f64 {
+fn while_lines_come(portal: &Portal, app: &TenantApp, number: &mut usize, count: usize) -> f64 {
     let over = AtomicBool::new(false);
     let first = *number;
     let every = Duration::from_secs(1) / (PACE / PACED);
@@ -166,8 +127,8 @@ fn while_lines_come(portal: &Portal, app: &App, number: &mut usize, count: usize
                     let mut sent = 0;
                     let began = Instant::now();
                     while !over.load(Ordering::Relaxed) {
-                        let batch = app.batch(first + 1 + sent * PACED as usize + sender);
-                        connection.call(&batch).expect(200);
+                        let lines = batch(app, first + 1 + sent * PACED as usize + sender);
+                        connection.call(&lines).expect(200);
                         sent += 1;
                         thread::sleep((every * sent as u32).saturating_sub(began.elapsed()));
                     }

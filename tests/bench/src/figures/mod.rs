@@ -16,6 +16,7 @@ mod parked;
 mod requests;
 mod sizes;
 mod startup;
+mod validate;
 
 use freehold_tests::scratch::Scratch;
 
@@ -48,6 +49,7 @@ pub const ALL: &[Measurement] = &[
     fan_out::MEASUREMENT,
     jobs::MEASUREMENT,
     ingest::MEASUREMENT,
+    validate::MEASUREMENT,
     ingest_logs::MEASUREMENT,
     commits::MEASUREMENT,
     requests::MEASUREMENT,

@@ -64,7 +64,9 @@ fn run(bench: &Bench) -> Vec<Figure> {
             measured(portal.pid(), &mut to_portal, &polls),
         ];
         if number > 0 {
-            by_wrk.extend(wrk::rate(bare.address(), CONNECTIONS, scale.wrk));
+            by_wrk.extend(
+                wrk::ask(bare.address(), "/", None, CONNECTIONS, scale.wrk).map(|seen| seen.rate),
+            );
             for (list, result) in all.iter_mut().zip(results) {
                 list.push(result);
             }
