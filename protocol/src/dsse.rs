@@ -41,6 +41,7 @@ impl Payload for crate::report::Report {
 
 /// A DSSE envelope as it travels. Nothing in it may be believed before [`Envelope::open`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Envelope {
     payload_type: String,
@@ -50,6 +51,7 @@ pub struct Envelope {
 
 /// One signature of an envelope.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct EnvelopeSignature {
     /// The signer's fingerprint. Not authenticated: only a hint for people.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Who should act on a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FailureClass {
     /// The job or its input is wrong: fix the input and queue a new job.
@@ -73,6 +74,7 @@ impl fmt::Display for FailureClass {
 
 /// A failure as data: journaled, sent and shown as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Failure {
     /// Who should act.

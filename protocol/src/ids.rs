@@ -16,6 +16,17 @@ pub use digest::Sha256Digest;
 pub use image::ImageRef;
 pub use names::{BlueprintName, Domain, Email, HostName, TenantSlug};
 pub use port::{Port, PortRange};
+/// What the parsers of names enforce.
+#[cfg(feature = "schema")]
+pub(crate) mod limits {
+    pub(crate) use super::{
+        names::{
+            MAX_DOMAIN_CHARS, MAX_HOST_NAME_CHARS, MAX_LOCAL_CHARS, MAX_SLUG_CHARS,
+            MIN_DOMAIN_CHARS, MIN_NAME_CHARS, RESERVED_SLUGS,
+        },
+        port::MIN_PORT,
+    };
+}
 pub use uuids::{AgentId, HostId, JobId, Nonce, PortalId, ReleaseId, TenantId, TokenId};
 
 /// Why a text is not a value of a type.

@@ -124,6 +124,7 @@ impl Work {
 
 /// A job kind without parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum JobKind {
     /// See [`Work::DeployTenant`].
@@ -198,6 +199,7 @@ pub struct DeployTenant {
 
 /// A published release of a blueprint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReleaseRef {
     /// The blueprint.
@@ -220,6 +222,7 @@ pub struct Admin {
 
 /// Where a tenant's certificate comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "source", rename_all = "snake_case", from = "CertificateSourceRead")]
 pub enum CertificateSource {
     /// certbot gets one from the ACME server that the host is configured for.
@@ -234,6 +237,7 @@ pub enum CertificateSource {
 /// How a [`CertificateSource`] is read. serde lets a unit variant with a tag pass with any further
 /// field, in spite of `deny_unknown_fields`; an empty struct variant refuses it.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "source", rename_all = "snake_case", deny_unknown_fields)]
 enum CertificateSourceRead {
     Acme {},

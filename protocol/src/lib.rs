@@ -21,6 +21,7 @@
 //! | [`seal`] | secrets for one key and one purpose (HPKE) |
 //! | [`address`] | where the portal is, as agents and admins write it |
 //! | [`problem`] | RFC 9457 problem documents |
+//! | `schema` | JSON Schemas of all this, with the feature of that name |
 //! | [`secret`] | values that never print |
 
 pub mod address;
@@ -36,6 +37,8 @@ pub mod job;
 pub mod keys;
 pub mod problem;
 pub mod report;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod seal;
 pub mod secret;
 pub mod time;

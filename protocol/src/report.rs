@@ -19,6 +19,7 @@ pub const MAX_REPORT_BYTES: usize = 256 * 1024;
 /// One thing that happened while a job ran. Numbered without gaps per job and attempt from 1, so
 /// that repeats are harmless and a loss is seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
     /// Number within the attempt.
@@ -37,6 +38,7 @@ pub struct Event {
 
 /// Kinds of [`Event`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
     /// The agent accepted the job and planned it; `message` names the number of steps.
@@ -65,6 +67,7 @@ pub enum EventKind {
 
 /// How a job ended on the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// All steps done.
@@ -84,6 +87,7 @@ pub enum Outcome {
 /// The payload of a report envelope (`application/vnd.freehold.report.v1+json`), signed with the
 /// agent's report key and kept by the portal word for word.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// The portal it is for.
@@ -118,6 +122,7 @@ pub struct Report {
 
 /// One step of a report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StepReport {
     /// The step's name in kebab case.
@@ -130,6 +135,7 @@ pub struct StepReport {
 
 /// How a step stands when its job rests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StepState {
     /// Done.
@@ -142,6 +148,7 @@ pub enum StepState {
 
 /// What a job found or made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", content = "value", rename_all = "snake_case")]
 pub enum JobResult {
     /// Of a deploy.
@@ -156,6 +163,7 @@ pub enum JobResult {
 
 /// What a deploy made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Deployed {
     /// The compose project.
@@ -177,6 +185,7 @@ pub struct Deployed {
 
 /// What a removal left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Removed {
     /// Volumes that are still there, because the data was to be kept.
@@ -187,6 +196,7 @@ pub struct Removed {
 
 /// The state of one tenant on its host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TenantHealth {
     /// The tenant.
@@ -213,6 +223,7 @@ pub struct TenantHealth {
 
 /// A verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum HealthStatus {
     /// Everything that can be checked is well.
@@ -227,6 +238,7 @@ pub enum HealthStatus {
 
 /// One container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ContainerHealth {
     /// The compose service.
@@ -245,6 +257,7 @@ pub struct ContainerHealth {
 
 /// One address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointHealth {
     /// The address.
@@ -261,6 +274,7 @@ pub struct EndpointHealth {
 
 /// What a host is and has free.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct HostFacts {
     /// When it was looked at.

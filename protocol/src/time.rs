@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// An integer on the wire and in both databases: exact, ordered, and the same in every language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 

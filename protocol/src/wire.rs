@@ -25,6 +25,7 @@ pub const MAX_AGENT_BODY_BYTES: u64 = 2 * 1024 * 1024;
 
 /// Position in an agent's chain of jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Head {
     /// Epoch of the last job.
@@ -45,6 +46,7 @@ impl Head {
 
 /// `POST /api/v1/agent/enroll`. The enrollment token itself never travels.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EnrollRequest {
     /// Public name of the one-time token.
@@ -66,6 +68,7 @@ pub struct EnrollRequest {
 /// Payload of the receipt that answers an enrollment
 /// (`application/vnd.freehold.receipt.v1+json`), signed by the job key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Receipt {
     /// The portal.
@@ -90,6 +93,7 @@ pub struct Receipt {
 
 /// `POST /api/v1/agent/enroll` answered.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EnrollAnswer {
     /// A signed [`Receipt`].
@@ -98,6 +102,7 @@ pub struct EnrollAnswer {
 
 /// `POST /api/v1/agent/poll`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PollRequest {
     /// Drawn by the executor; the signed answer repeats it.
@@ -130,6 +135,7 @@ pub struct PollRequest {
 
 /// One attempt of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct JobAttempt {
     /// The job.
@@ -140,6 +146,7 @@ pub struct JobAttempt {
 
 /// A job in the hands of the executor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RunningJob {
     /// The job.
@@ -156,6 +163,7 @@ pub struct RunningJob {
 
 /// Payload of the signed part of a poll's answer (`application/vnd.freehold.poll.v1+json`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PollPayload {
     /// The portal.
@@ -197,6 +205,7 @@ pub struct PollPayload {
 
 /// `POST /api/v1/agent/poll` answered.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PollAnswer {
     /// A signed [`PollPayload`].
@@ -210,6 +219,7 @@ pub struct PollAnswer {
 
 /// `POST /api/v1/agent/jobs/{id}/events`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EventsRequest {
     /// The attempt.
@@ -220,6 +230,7 @@ pub struct EventsRequest {
 
 /// `POST /api/v1/agent/jobs/{id}/events` answered.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EventsAnswer {
     /// The next event number that the portal lacks; resume there.
@@ -228,6 +239,7 @@ pub struct EventsAnswer {
 
 /// `POST /api/v1/agent/jobs/{id}/report`. Repeating it is harmless.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReportRequest {
     /// A signed [`crate::report::Report`].
@@ -236,6 +248,7 @@ pub struct ReportRequest {
 
 /// `POST /api/v1/agent/inventory`: what the host is and holds, on a schedule and on change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Inventory {
     /// The host.
@@ -248,6 +261,7 @@ pub struct Inventory {
 
 /// One reserved port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ReservedPort {
     /// The tenant it is for.

@@ -6,10 +6,11 @@ use freehold_protocol::{
     keys::PublicKey,
     time::Timestamp,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One entry. `GET /audit?after=N` lists them oldest first; `next` of the page is the next `after`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditRow {
     /// Its number, without gaps.
@@ -34,7 +35,7 @@ pub struct AuditRow {
 
 /// What vouches for the audit log besides itself. `GET /audit/checkpoints` lists them newest first; a
 /// page may be shorter than was asked for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Checkpoint {
     /// The host.

@@ -5,6 +5,7 @@ use freehold_protocol::{
     ids::{BlueprintName, ReleaseId, Sha256Digest},
     time::Timestamp,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Longest note of a release, in bytes.
@@ -12,21 +13,23 @@ pub const MAX_NOTE_BYTES: usize = 2000;
 
 /// `POST /blueprints`: publishes a release. A model that equals the latest release's is that
 /// release again (200 instead of 201), so that pushing twice is harmless.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PublishBlueprint {
     /// Its name; when absent, the one in the file counts. When both are given they must agree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<BlueprintName>")]
     pub name: Option<String>,
     /// The Compose file with its `x-freehold` section, as text.
     pub source: String,
     /// What is new in this release.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(with = "super::schema::NoteText")]
     pub note: String,
 }
 
 /// A blueprint in a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BlueprintView {
     /// Its name.
@@ -40,7 +43,7 @@ pub struct BlueprintView {
 }
 
 /// `GET /blueprints/{name}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BlueprintDetail {
     /// Its name.
@@ -54,7 +57,7 @@ pub struct BlueprintDetail {
 }
 
 /// A release without its model. Also the answer to a publication.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReleaseView {
     /// Its identifier.
@@ -75,7 +78,7 @@ pub struct ReleaseView {
 }
 
 /// `GET /blueprints/{name}/releases/{number}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReleaseDetail {
     /// The release.
@@ -83,5 +86,6 @@ pub struct ReleaseDetail {
     /// The file as it was pushed.
     pub source: String,
     /// The model that the portal made of it and that jobs carry.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub model: Blueprint,
 }

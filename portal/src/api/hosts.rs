@@ -9,6 +9,7 @@ use freehold_protocol::{
     time::Timestamp,
     wire::Head,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Minutes for which an enrollment token is valid when the request does not say.
@@ -17,37 +18,46 @@ pub const DEFAULT_ENROLLMENT_TTL_MINUTES: u32 = 30;
 pub const MAX_ENROLLMENT_TTL_MINUTES: u32 = 1440;
 /// Most labels of one host.
 pub const MAX_LABELS: usize = 32;
+/// Longest key of a label, in characters.
+pub const MAX_LABEL_KEY_CHARS: usize = 63;
+/// Longest value of a label, in bytes.
+pub const MAX_LABEL_VALUE_BYTES: usize = 128;
 /// Most tenants that a limit may allow.
 pub const MAX_TENANT_LIMIT: u32 = 10_000;
 
 /// `POST /hosts`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateHost {
     /// Its name, a [`HostName`].
+    #[schemars(with = "HostName")]
     pub name: String,
     /// Free labels, such as `region: eu`. Keys are 1–63 of `a-z 0-9 . _ / -`, values up to 128 bytes.
     #[serde(default)]
+    #[schemars(with = "super::schema::Labels")]
     pub labels: BTreeMap<String, String>,
     /// Most tenants that it may carry; no limit when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = MAX_TENANT_LIMIT))]
     pub tenant_limit: Option<u32>,
 }
 
 /// `PATCH /hosts/{name}`: only what is given changes.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UpdateHost {
     /// Labels to set; `null` takes a label away. Labels that are not named stay.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "super::schema::LabelChanges")]
     pub labels: BTreeMap<String, Option<String>>,
     /// The new limit; 0 takes the limit away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = MAX_TENANT_LIMIT))]
     pub tenant_limit: Option<u32>,
 }
 
 /// `POST /hosts/{name}/revoke`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RevokeHost {
     /// The host's name once more, since its agent never gets back in with the keys that it has.
@@ -56,16 +66,17 @@ pub struct RevokeHost {
 }
 
 /// `POST /hosts/{name}/enrollment-tokens`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateEnrollmentToken {
     /// Minutes until it expires: 1 to [`MAX_ENROLLMENT_TTL_MINUTES`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = MAX_ENROLLMENT_TTL_MINUTES))]
     pub ttl_minutes: Option<u32>,
 }
 
 /// An enrollment token, shown this once. It has no `Debug`, since `token` is a secret.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_debug_implementations, reason = "holds a secret")]
 pub struct EnrollmentTokenCreated {
@@ -79,7 +90,7 @@ pub struct EnrollmentTokenCreated {
 }
 
 /// A host.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HostView {
     /// Its identifier, the same over all enrollments.
@@ -129,7 +140,7 @@ pub struct HostView {
 
 /// A report that answers no job of this database. It is signed by the host's executor; nothing follows
 /// from it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OrphanReportView {
     /// The job.
@@ -150,7 +161,7 @@ pub struct OrphanReportView {
 }
 
 /// The agent of a host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentView {
     /// Its identifier, new with every enrollment.
@@ -179,7 +190,7 @@ pub struct AgentView {
 }
 
 /// A chain of jobs that goes beyond the portal's record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConflictView {
     /// When it was noticed.
@@ -194,7 +205,7 @@ pub struct ConflictView {
 }
 
 /// `GET /hosts/{name}/ports`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HostPorts {
     /// The host.
@@ -207,7 +218,7 @@ pub struct HostPorts {
 }
 
 /// One reserved port.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PortView {
     /// The port.

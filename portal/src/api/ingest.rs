@@ -2,6 +2,7 @@
 //! docs/api.md).
 
 use freehold_protocol::time::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -19,7 +20,7 @@ pub const MAX_USAGE_DAYS: i64 = 400;
 pub const MAX_SEARCH_BYTES: usize = 200;
 
 /// The answer to a batch of logs or usage.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchAnswer {
     /// The id under which it can be sent again.
@@ -38,7 +39,7 @@ pub struct BatchAnswer {
 }
 
 /// A line or value that was refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RefusedItem {
     /// Its place in the batch, from 0; of NDJSON its line.
@@ -52,7 +53,7 @@ pub struct RefusedItem {
 }
 
 /// The answer to a report of health.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HealthAnswer {
     /// Whether it is the latest; a later one that was there already stays.
@@ -60,7 +61,7 @@ pub struct HealthAnswer {
 }
 
 /// A line of a tenant's log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LogLine {
     /// Its place in the order of arrival.
@@ -70,6 +71,7 @@ pub struct LogLine {
     /// When it came.
     pub received_at: Timestamp,
     /// How grave it is.
+    #[schemars(with = "super::schema::Level")]
     pub level: String,
     /// What it says.
     pub message: String,
@@ -85,7 +87,7 @@ pub struct LogLine {
 }
 
 /// A page of a tenant's log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LogPage {
     /// The lines. A page may be short, even empty, and still have a `next`: one answer looks at a
@@ -100,7 +102,7 @@ pub struct LogPage {
 }
 
 /// A metric on a day.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UsageDay {
     /// The day (UTC).
@@ -124,7 +126,7 @@ pub struct UsageDay {
 }
 
 /// What a tenant's app last said about itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AppHealth {
     /// `healthy`, `degraded` or `unhealthy`.

@@ -7,22 +7,24 @@ use freehold_protocol::{
     report::{EventKind, JobResult},
     time::Timestamp,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Longest reason of a cancellation, in bytes.
 pub const MAX_REASON_BYTES: usize = 500;
 
 /// `POST /jobs/{id}/cancel`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CancelJob {
     /// Why, for those who look at the job later.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(with = "super::schema::CancelReason")]
     pub reason: String,
 }
 
 /// A job.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JobView {
     /// Its identifier, the same over all attempts.
@@ -31,6 +33,7 @@ pub struct JobView {
     pub kind: JobKind,
     /// `queued`, `leased`, `running`, `succeeded`, `failed`, `rolled_back`, `rollback_failed`
     /// (stuck), `cancelled`, `expired` or `dead`.
+    #[schemars(with = "super::schema::JobStateWord")]
     pub state: String,
     /// Whether it has come to rest in `state`.
     pub rested: bool,
@@ -107,7 +110,7 @@ pub struct JobView {
 }
 
 /// A step as its events tell it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StepView {
     /// Its name in kebab case.
@@ -124,7 +127,7 @@ pub struct StepView {
 }
 
 /// One dispatched attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AttemptView {
     /// Its number.
@@ -148,7 +151,7 @@ pub struct AttemptView {
 }
 
 /// `GET /jobs/{id}/events?after=…&waitSeconds=…`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JobEvents {
     /// What happened after `after`, in order.
@@ -158,6 +161,7 @@ pub struct JobEvents {
     /// Whether more events are there already.
     pub more: bool,
     /// The job's state now.
+    #[schemars(with = "super::schema::JobStateWord")]
     pub state: String,
     /// Whether it has come to rest: once it has and `more` is false, no further event comes.
     pub rested: bool,
@@ -174,7 +178,7 @@ pub struct JobEvents {
 }
 
 /// One thing that happened.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JobEvent {
     /// The attempt.

@@ -5,10 +5,11 @@ use freehold_protocol::{
     ids::{PortalId, Sha256Digest},
     time::Timestamp,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `POST /keys/rotate` and `POST /keys/rotate-lease`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RotateKeys {
     /// Whether the old key may be in other hands. Agents then refuse it at once, and every job
@@ -18,7 +19,7 @@ pub struct RotateKeys {
 }
 
 /// `GET /keys`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KeysView {
     /// The portal.

@@ -6,6 +6,7 @@ use freehold_protocol::{
     ids::{BlueprintName, TenantSlug},
     time::Timestamp,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{CustomerId, LicenseId};
@@ -16,43 +17,52 @@ pub const MAX_REASON_CHARS: usize = 500;
 pub const MAX_EXPIRES_AT: i64 = 253_402_300_799_999;
 
 /// How a license differs from its plan.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Differences {
     /// Products beyond the plan's.
+    #[schemars(with = "super::schema::Names")]
     pub products_added: Vec<String>,
     /// Products of the plan that it lacks.
+    #[schemars(with = "super::schema::Names")]
     pub products_removed: Vec<String>,
     /// Features beyond the plan's.
+    #[schemars(with = "super::schema::Names")]
     pub features_added: Vec<String>,
     /// Features of the plan that it lacks.
+    #[schemars(with = "super::schema::Names")]
     pub features_removed: Vec<String>,
     /// Limits instead of the plan's, or beyond them; `maxUsers` and `maxApiKeys` too.
+    #[schemars(with = "super::schema::Limits")]
     pub limits: BTreeMap<String, u64>,
 }
 
 /// `POST /licenses`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateLicense {
     /// The customer's identifier.
+    #[schemars(with = "CustomerId")]
     pub customer: String,
     /// The plan's name.
+    #[schemars(with = "BlueprintName")]
     pub plan: String,
     /// How it differs from the plan.
     #[serde(default)]
     pub overrides: Differences,
     /// When its time is over, in milliseconds since 1970; never when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<super::schema::ExpiresAt>")]
     pub expires_at: Option<i64>,
 }
 
 /// `PATCH /licenses/{id}`: only what is given changes.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UpdateLicense {
     /// The plan from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<BlueprintName>")]
     pub plan: Option<String>,
     /// How it differs from the plan from now on: all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,23 +70,25 @@ pub struct UpdateLicense {
 }
 
 /// `POST /licenses/{id}/suspend` and `…/revoke`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Because {
     /// Why; the audit log and every page that shows the license say it.
+    #[schemars(with = "super::schema::Reason")]
     pub reason: String,
 }
 
 /// `POST /licenses/{id}/renew`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RenewLicense {
     /// When its time is over, in milliseconds since 1970 and in the future; `null`: never.
+    #[schemars(with = "Option<super::schema::ExpiresAt>")]
     pub expires_at: Option<i64>,
 }
 
 /// `POST /licenses` answered. It has no `Debug`, since `key` is a secret.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_debug_implementations, reason = "holds a secret")]
 pub struct LicenseCreated {
@@ -87,7 +99,7 @@ pub struct LicenseCreated {
 }
 
 /// `POST /licenses/{id}/reveal` answered. It has no `Debug`, since `key` is a secret.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_debug_implementations, reason = "holds a secret")]
 pub struct LicenseKeyShown {
@@ -96,7 +108,7 @@ pub struct LicenseKeyShown {
 }
 
 /// A license without its key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LicenseView {
     /// The identifier.
@@ -110,6 +122,7 @@ pub struct LicenseView {
     /// The plan.
     pub plan: BlueprintName,
     /// `pending_deployment`, `active`, `suspended`, `expired` or `revoked`, as it is now.
+    #[schemars(with = "super::schema::LicenseStatusWord")]
     pub status: String,
     /// Since when.
     pub status_at: Timestamp,

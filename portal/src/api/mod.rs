@@ -6,6 +6,7 @@
 //! [`freehold_protocol::ids`] and answers *every* wrong field at once, each with a pointer and a
 //! remedy. Answers ignore unknown fields, so that an older command line works with a newer portal.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub mod audit;
@@ -16,8 +17,10 @@ pub mod ingest;
 pub mod jobs;
 pub mod keys;
 pub mod licenses;
+pub mod outer;
 pub mod paths;
 pub mod plans;
+pub mod schema;
 pub mod tenant_keys;
 pub mod tenants;
 pub mod tokens;
@@ -39,7 +42,7 @@ pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
 pub const IDEMPOTENCY_KEEP_SECS: i64 = 86_400;
 
 /// One page of a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Page<T> {
     /// The entries.

@@ -1,6 +1,7 @@
 //! API keys of tenants: what a tenant's app proves itself with.
 
 use freehold_protocol::time::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::TenantKeyId;
@@ -15,16 +16,17 @@ pub const MAX_MADE: u32 = 10;
 pub const MAKING_WINDOW_SECS: i64 = 3600;
 
 /// `POST /tenants/{slug}/keys/{id}/rotate`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RotateTenantKey {
     /// Hours for which the old key stays good: 0 to [`MAX_ROTATION_HOURS`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = MAX_ROTATION_HOURS))]
     pub grace_hours: Option<u32>,
 }
 
 /// A key, shown this once. It has no `Debug`, since `secret` is a secret.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_debug_implementations, reason = "holds a secret")]
 pub struct TenantKeyCreated {
@@ -35,7 +37,7 @@ pub struct TenantKeyCreated {
 }
 
 /// A key without its secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TenantKeyView {
     /// Its identifier.

@@ -8,6 +8,7 @@ use freehold_protocol::{
     report::TenantHealth,
     time::Timestamp,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::LicenseId;
@@ -16,36 +17,45 @@ use crate::domain::ids::LicenseId;
 pub const MAX_NAME_CHARS: usize = 120;
 
 /// `POST /tenants`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateTenant {
     /// Its short name, a [`TenantSlug`]. It can never be changed.
+    #[schemars(with = "TenantSlug")]
     pub slug: String,
     /// Its name as people write it.
+    #[schemars(with = "super::schema::PersonText")]
     pub name: String,
     /// The public address, a [`Domain`].
+    #[schemars(with = "Domain")]
     pub domain: String,
     /// The host's name.
+    #[schemars(with = "HostName")]
     pub host: String,
     /// The blueprint's name.
+    #[schemars(with = "BlueprintName")]
     pub blueprint: String,
     /// The release's number; the newest when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub release: Option<u32>,
     /// Values of the settings that the blueprint declares.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
     /// Address of the tenant's first admin, who is onboarded with a temporary password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Email>")]
     pub admin_email: Option<String>,
     /// That person's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<super::schema::PersonText>")]
     pub admin_name: Option<String>,
     /// Where its certificate comes from; ACME when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<Certificate>,
     /// The license that it runs under, by identifier; none when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<LicenseId>")]
     pub license: Option<String>,
     /// Whether to queue its deployment at once.
     #[serde(default)]
@@ -53,29 +63,34 @@ pub struct CreateTenant {
 }
 
 /// Where a certificate comes from, as an admin writes it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Certificate {
     /// `acme` or `installed`.
+    #[schemars(with = "super::schema::CertificateWord")]
     pub source: String,
     /// With `installed`: the folder under the agent's certificate directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<BlueprintName>")]
     pub name: Option<String>,
 }
 
 /// `PATCH /tenants/{slug}`: only what is given changes. A running tenant keeps running as it is
 /// until it is deployed again.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UpdateTenant {
     /// The new name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<super::schema::PersonText>")]
     pub name: Option<String>,
     /// The new public address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Domain>")]
     pub domain: Option<String>,
     /// The release that the next deployment brings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub release: Option<u32>,
     /// Settings to change; `null` takes one back to its default. Others stay.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -85,23 +100,26 @@ pub struct UpdateTenant {
     pub certificate: Option<Certificate>,
     /// The license that it runs under, by identifier; `null` takes it away.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
+    #[schemars(with = "Option<LicenseId>")]
     pub license: Option<Option<String>>,
 }
 
 /// `POST /tenants/{slug}/deploy`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DeployTenant {
     /// The release to bring; the wanted one when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub release: Option<u32>,
 }
 
 /// `POST /tenants/{slug}/remove`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RemoveTenant {
     /// `keep` or `delete`: what happens to its volumes and secrets. There is no default.
+    #[schemars(with = "super::schema::DataWord")]
     pub data: String,
     /// The slug once more; required with `delete`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -109,7 +127,7 @@ pub struct RemoveTenant {
 }
 
 /// `POST /tenants` answered.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TenantCreated {
     /// The tenant.
@@ -120,7 +138,7 @@ pub struct TenantCreated {
 }
 
 /// A tenant.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TenantView {
     /// Its identifier.
@@ -142,6 +160,7 @@ pub struct TenantView {
     pub release_deployed: Option<u32>,
     /// `pending`, `provisioning`, `active`, `suspended`, `failed`, `cancelled`, `removing` or
     /// `removed`.
+    #[schemars(with = "super::schema::TenantStatusWord")]
     pub status: String,
     /// Values of the blueprint's settings.
     pub settings: BTreeMap<String, String>,
@@ -194,7 +213,7 @@ pub struct TenantView {
 }
 
 /// The first admin's temporary password, shown this once. It has no `Debug`, since it is a secret.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_debug_implementations, reason = "holds a secret")]
 pub struct Credentials {

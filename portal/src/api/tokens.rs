@@ -1,6 +1,7 @@
 //! API tokens, and what runs.
 
 use freehold_protocol::{ids::TokenId, time::Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Longest name of a token, in characters.
@@ -9,23 +10,27 @@ pub const MAX_TOKEN_NAME_CHARS: usize = 64;
 pub const MAX_TOKEN_DAYS: u32 = 3650;
 
 /// `POST /tokens`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateToken {
     /// What it is for, such as `ci` or `anna`. Unique among tokens that are not revoked.
+    #[schemars(with = "super::schema::TokenName")]
     pub name: String,
     /// `viewer`, `operator`, `approver` or `owner`.
+    #[schemars(with = "super::schema::RoleWord")]
     pub role: String,
     /// Slug of the one tenant that it is limited to; the whole portal when absent. Not for owners.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<freehold_protocol::ids::TenantSlug>")]
     pub tenant: Option<String>,
     /// Days until it expires, 1 to [`MAX_TOKEN_DAYS`]; it does not expire when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = MAX_TOKEN_DAYS))]
     pub expires_in_days: Option<u32>,
 }
 
 /// A token, shown this once. It has no `Debug`, since `secret` is a secret.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_debug_implementations, reason = "holds a secret")]
 pub struct TokenCreated {
@@ -36,7 +41,7 @@ pub struct TokenCreated {
 }
 
 /// A token without its secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenView {
     /// Its identifier.
@@ -44,6 +49,7 @@ pub struct TokenView {
     /// What it is for.
     pub name: String,
     /// What it may do.
+    #[schemars(with = "super::schema::RoleWord")]
     pub role: String,
     /// The one tenant that it is limited to: its slug, or its identifier once it is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,7 +72,7 @@ pub struct TokenView {
 }
 
 /// `GET /version`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VersionInfo {
     /// Version of the portal.

@@ -1,6 +1,7 @@
 //! Users, their sessions, and who is asking.
 
 use freehold_protocol::{ids::Email, time::Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -15,7 +16,7 @@ pub const MAX_SETTINGS_BYTES: usize = 8 * 1024;
 pub const MAX_USERS: u32 = 10_000;
 
 /// `POST /auth/login`. It has no `Debug`, since `password` is a secret.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(missing_debug_implementations, reason = "holds a secret")]
 pub struct Login {
@@ -26,7 +27,7 @@ pub struct Login {
 }
 
 /// `POST /auth/refresh` and `POST /auth/logout`. It has no `Debug`, since the token is a secret.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(missing_debug_implementations, reason = "holds a secret")]
 pub struct RefreshToken {
@@ -35,7 +36,7 @@ pub struct RefreshToken {
 }
 
 /// The tokens of a session, shown this once. It has no `Debug`, since they are secrets.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_debug_implementations, reason = "holds secrets")]
 pub struct SessionTokens {
@@ -54,7 +55,7 @@ pub struct SessionTokens {
 }
 
 /// A session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionView {
     /// Its identifier.
@@ -68,22 +69,27 @@ pub struct SessionView {
 }
 
 /// `POST /users`. It has no `Debug`, since `password` is a secret.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(missing_debug_implementations, reason = "may hold a secret")]
 pub struct CreateUser {
     /// An e-mail address; capital letters count as small ones.
+    #[schemars(with = "Email")]
     pub login: String,
     /// The name as people write it; the login when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<super::schema::PersonText>")]
     pub name: Option<String>,
     /// `viewer`, `operator`, `approver` or `owner`.
+    #[schemars(with = "super::schema::RoleWord")]
     pub role: String,
     /// Slug of the one tenant that the user is limited to; the whole portal when absent. Not for owners.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<freehold_protocol::ids::TenantSlug>")]
     pub tenant: Option<String>,
     /// The first password; the portal draws one when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<super::schema::NewPassword>")]
     pub password: Option<String>,
     /// With `password`: whether it need not be changed at the first login, because the user has chosen it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -91,12 +97,13 @@ pub struct CreateUser {
 }
 
 /// `POST /users/{id}/reset-password`. It has no `Debug`, since `password` is a secret.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(missing_debug_implementations, reason = "may hold a secret")]
 pub struct ResetPassword {
     /// The new password; the portal draws one when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<super::schema::NewPassword>")]
     pub password: Option<String>,
     /// With `password`: whether it need not be changed at the next login.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -105,7 +112,7 @@ pub struct ResetPassword {
 
 /// A user, and the password that the portal has drawn, shown this once. It has no `Debug`, since that is
 /// a secret.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_debug_implementations, reason = "may hold a secret")]
 pub struct UserWithPassword {
@@ -117,45 +124,51 @@ pub struct UserWithPassword {
 }
 
 /// `PATCH /users/{id}`: only what is given changes.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UpdateUser {
     /// The new login.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Email>")]
     pub login: Option<String>,
     /// The new name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<super::schema::PersonText>")]
     pub name: Option<String>,
     /// The new role; nobody changes their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<super::schema::RoleWord>")]
     pub role: Option<String>,
     /// The one tenant from now on; `null` for the whole portal.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<freehold_protocol::ids::TenantSlug>")]
     pub tenant: Option<Option<String>>,
 }
 
 /// `PATCH /me`: only what is given changes.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UpdateMe {
     /// The new name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<super::schema::PersonText>")]
     pub name: Option<String>,
 }
 
 /// `POST /me/password`. It has no `Debug`, since both are secrets.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(missing_debug_implementations, reason = "holds secrets")]
 pub struct ChangePassword {
     /// The password until now.
     pub old: String,
     /// The one from now on.
+    #[schemars(with = "super::schema::NewPassword")]
     pub new: String,
 }
 
 /// A user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserView {
     /// Its identifier.
@@ -165,6 +178,7 @@ pub struct UserView {
     /// Its name as people write it.
     pub name: String,
     /// What it may do.
+    #[schemars(with = "super::schema::RoleWord")]
     pub role: String,
     /// The one tenant that it is limited to: its slug, or its identifier once it is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -190,12 +204,13 @@ pub struct UserView {
 }
 
 /// `GET /me`: a token, or a user and its session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Me {
     /// The name under which its actions stand in the audit log.
     pub actor: String,
     /// What it may do.
+    #[schemars(with = "super::schema::RoleWord")]
     pub role: String,
     /// The one tenant that it is limited to.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -58,14 +58,26 @@ fn check_labels(fields: &mut Fields, labels: &BTreeMap<String, String>) {
     }
     for (key, value) in labels {
         let pointer = format!("/labels/{}", key.replace('~', "~0").replace('/', "~1"));
-        let key_ok = (1..=63).contains(&key.len())
+        let key_ok = (1..=wire::MAX_LABEL_KEY_CHARS).contains(&key.len())
             && key
                 .bytes()
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._/-".contains(&b));
         if !key_ok {
-            fields.refuse(pointer, "a label's key is 1 to 63 of a-z, 0-9 and . _ / -");
-        } else if value.len() > 128 || value.chars().any(char::is_control) {
-            fields.refuse(pointer, "a label's value is one line of at most 128 bytes");
+            fields.refuse(
+                pointer,
+                format!(
+                    "a label's key is 1 to {} of a-z, 0-9 and . _ / -",
+                    wire::MAX_LABEL_KEY_CHARS
+                ),
+            );
+        } else if value.len() > wire::MAX_LABEL_VALUE_BYTES || value.chars().any(char::is_control) {
+            fields.refuse(
+                pointer,
+                format!(
+                    "a label's value is one line of at most {} bytes",
+                    wire::MAX_LABEL_VALUE_BYTES
+                ),
+            );
         }
     }
 }

@@ -5,6 +5,7 @@
 
 #![expect(clippy::result_large_err, reason = "an error is made once, to be printed at the end")]
 
+mod api;
 mod audit;
 mod blueprint;
 mod completions;
@@ -100,6 +101,8 @@ enum Command {
     Audit(audit::Command),
     #[command(subcommand)]
     Db(db::Command),
+    #[command(subcommand)]
+    Api(api::Command),
     Completions(completions::Args),
     Man(man::Args),
     Version(version::Args),
@@ -138,6 +141,7 @@ fn run(command: &Command, ctx: &mut Ctx) -> Result<Exit, CliError> {
         Command::Key(command) => key::run(command, ctx),
         Command::Audit(command) => audit::run(command, ctx),
         Command::Db(command) => db::run(command, ctx),
+        Command::Api(command) => api::run(command, ctx),
         Command::Completions(args) => completions::run(args, ctx),
         Command::Man(args) => man::run(args, ctx),
         Command::Version(args) => version::run(args, ctx),

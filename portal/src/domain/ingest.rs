@@ -159,6 +159,9 @@ pub enum AppStatus {
 }
 
 impl AppStatus {
+    /// All, the best first.
+    pub const ALL: [Self; 3] = [Self::Healthy, Self::Degraded, Self::Unhealthy];
+
     /// Its name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -1,79 +1,56 @@
-//! Routes of users and their sessions. `route.rs` hands over what stands below their addresses.
+//! Routes of users and their sessions.
 
 use super::{
-    route::{RouteError, part},
-    server::Method,
+    spec::{Param, Spec},
+    table::routes,
 };
-use crate::{app::role::Permission, domain::ids::UserId};
+use crate::{
+    api::{
+        schema::LoginText,
+        users::{
+            ChangePassword, CreateUser, Login, Me, RefreshToken, ResetPassword, SessionTokens,
+            Settings, UpdateMe, UpdateUser, UserView, UserWithPassword,
+        },
+    },
+    app::role::Permission,
+    domain::ids::UserId,
+};
 
-/// What is asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(
-    missing_docs,
-    reason = "docs/api.md describes each, and the table below shows its address"
-)]
-pub enum AccountRoute {
-    Login,
-    Refresh,
-    Logout,
-    Me,
-    UpdateMe,
-    ChangePassword,
-    GetSettings,
-    UpdateSettings,
-    ListUsers,
-    CreateUser,
-    GetUser(UserId),
-    UpdateUser(UserId),
-    DeleteUser(UserId),
-    DisableUser(UserId),
-    EnableUser(UserId),
-    ResetPassword(UserId),
-}
+const OF_USERS: &[Param] = &[Param::new::<LoginText>("login", "Only the user with this login.")];
 
-impl AccountRoute {
-    /// What a caller must be allowed to do.
-    #[must_use]
-    pub const fn permission(&self) -> Permission {
-        match self {
-            // They prove who asks by what they send.
-            Self::Login | Self::Refresh | Self::Logout => Permission::Public,
-            Self::Me
-            | Self::UpdateMe
-            | Self::ChangePassword
-            | Self::GetSettings
-            | Self::UpdateSettings => Permission::Oneself,
-            Self::ListUsers
-            | Self::CreateUser
-            | Self::GetUser(_)
-            | Self::UpdateUser(_)
-            | Self::DeleteUser(_)
-            | Self::DisableUser(_)
-            | Self::EnableUser(_)
-            | Self::ResetPassword(_) => Permission::Own,
-        }
+routes! {
+    /// Users and sessions. Login, refresh and logout prove who asks by what they send.
+    pub enum AccountRoute: Permission under "/api/v1" {
+        Post ["auth", "login"] => Login, Public, "Opens a session with a password",
+            Spec::gives::<SessionTokens>().asks::<Login>().refuses(&[401]);
+        Post ["auth", "refresh"] => Refresh, Public, "The next pair of tokens; each refresh token is good once",
+            Spec::gives::<SessionTokens>().asks::<RefreshToken>().refuses(&[401]);
+        Post ["auth", "logout"] => Logout, Public, "Ends a session",
+            Spec::done().asks::<RefreshToken>().refuses(&[401]);
+        Get ["me"] => Me, Oneself, "Who asks", Spec::gives::<Me>()
+            .more("A user's answer has an `ETag`; a token's has none.");
+        Patch ["me"] => UpdateMe, Oneself, "Changes the name of the user who asks",
+            Spec::changes::<Me>().asks::<UpdateMe>();
+        Post ["me", "password"] => ChangePassword, Oneself, "Changes the password; all other sessions end",
+            Spec::done().asks::<ChangePassword>().refuses(&[409]);
+        Get ["me", "settings"] => GetSettings, Oneself, "What pages and programs keep for the user",
+            Spec::gives::<Settings>().etag();
+        Patch ["me", "settings"] => UpdateSettings, Oneself, "Merges into the settings (RFC 7396)",
+            Spec::changes::<Settings>().asks::<Settings>();
+        Get ["users"] => ListUsers, Own, "Users", Spec::lists::<UserView>().query(OF_USERS).refuses(&[422]);
+        Post ["users"] => CreateUser, Own, "Adds a user; without a password one is drawn and shown this once",
+            Spec::makes::<UserWithPassword>().asks::<CreateUser>().etag().location();
+        Get ["users", id] => GetUser(id: UserId), Own, "A user", Spec::gives::<UserView>().etag();
+        Patch ["users", id] => UpdateUser(id: UserId), Own, "Changes login, name, role or tenant",
+            Spec::changes::<UserView>().asks::<UpdateUser>();
+        Delete ["users", id] => DeleteUser(id: UserId), Own, "Deletes a user",
+            Spec::done().may_match().refuses(&[409]);
+        Post ["users", id, "disable"] => DisableUser(id: UserId), Own, "Ends all sessions and lets it log in no more",
+            Spec::gives::<UserView>().etag().refuses(&[409]);
+        Post ["users", id, "enable"] => EnableUser(id: UserId), Own, "Lets it log in again",
+            Spec::gives::<UserView>().etag().refuses(&[409]);
+        Post ["users", id, "reset-password"] => ResetPassword(id: UserId), Own,
+            "Sets a password, or draws one that is shown this once; all sessions end",
+            Spec::gives::<UserWithPassword>().may_ask::<ResetPassword>().etag().refuses(&[409]);
     }
-}
-
-/// Everything that stands at an address; none when it is no address of this side.
-pub(super) fn at(segments: &[&str]) -> Result<Option<Vec<(Method, AccountRoute)>>, RouteError> {
-    use AccountRoute as R;
-    use Method::{Delete, Get, Patch, Post};
-    Ok(Some(match segments {
-        ["auth", "login"] => vec![(Post, R::Login)],
-        ["auth", "refresh"] => vec![(Post, R::Refresh)],
-        ["auth", "logout"] => vec![(Post, R::Logout)],
-        ["me"] => vec![(Get, R::Me), (Patch, R::UpdateMe)],
-        ["me", "password"] => vec![(Post, R::ChangePassword)],
-        ["me", "settings"] => vec![(Get, R::GetSettings), (Patch, R::UpdateSettings)],
-        ["users"] => vec![(Get, R::ListUsers), (Post, R::CreateUser)],
-        ["users", id] => {
-            let id: UserId = part(id)?;
-            vec![(Get, R::GetUser(id)), (Patch, R::UpdateUser(id)), (Delete, R::DeleteUser(id))]
-        }
-        ["users", id, "disable"] => vec![(Post, R::DisableUser(part(id)?))],
-        ["users", id, "enable"] => vec![(Post, R::EnableUser(part(id)?))],
-        ["users", id, "reset-password"] => vec![(Post, R::ResetPassword(part(id)?))],
-        _ => return Ok(None),
-    }))
 }

@@ -10,9 +10,10 @@ use super::{
     admin::{self, Context, Parts, sessions::Door},
     agent_api, auth,
     login_guard::LoginGuard,
+    openapi,
     respond::{self, Answer},
     route,
-    route::{AdminRoute, Route},
+    route::{AdminRoute, PortalRoute, Route},
     scope::{self, Guard},
     server::{Handler, Head, Request, Response, ServerStats},
     tenant_api,
@@ -54,8 +55,8 @@ impl PortalHandler {
 
     fn answer(&self, route: Route, request: &Request) -> Result<Response, AppError> {
         match route {
-            Route::Healthz => Ok(Response::text(200, "ok\n")),
-            Route::Readyz => Ok(match metrics::ready(&self.portal) {
+            Route::Portal(PortalRoute::Healthz) => Ok(Response::text(200, "ok\n")),
+            Route::Portal(PortalRoute::Readyz) => Ok(match metrics::ready(&self.portal) {
                 Ok(()) => Response::text(200, "ready\n"),
                 Err(error) => {
                     tracing::warn!(error = %chain(&error), "not ready");
@@ -64,16 +65,17 @@ impl PortalHandler {
                         .with_header("retry-after", "10")
                 }
             }),
-            Route::Metrics => {
+            Route::Portal(PortalRoute::Metrics) => {
                 self.let_in_scraper(request)?;
                 let page = metrics::page(&self.portal, &self.stats)?;
                 Ok(Response::new(200)
                     .with_header("content-type", metrics::CONTENT_TYPE)
                     .with_body(page.into_bytes()))
             }
+            Route::Portal(PortalRoute::OpenApi) => Ok(openapi::response()),
             Route::Agent(route) => agent_api::handle(&self.portal, &route, request),
             Route::Tenant(route) => {
-                tenant_api::handle(&self.portal, &self.tenant_limits, route, request)
+                tenant_api::handle(&self.portal, &self.tenant_limits, &route, request)
             }
             Route::Admin(route) => self
                 .door(&route, request)
@@ -145,7 +147,7 @@ impl Handler for PortalHandler {
             Ok(Route::Admin(AdminRoute::Account(_))) => MAX_ACCOUNT_BODY_BYTES,
             Ok(Route::Admin(_)) => MAX_ADMIN_BODY_BYTES,
             Ok(Route::Tenant(route)) => route.body_limit(),
-            Ok(Route::Healthz | Route::Readyz | Route::Metrics) | Err(_) => MAX_STRAY_BODY_BYTES,
+            Ok(Route::Portal(_)) | Err(_) => MAX_STRAY_BODY_BYTES,
         }
     }
 

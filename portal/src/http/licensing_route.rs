@@ -1,135 +1,87 @@
 //! Routes of the business side of the admin API: plans, customers, licenses, API keys of tenants.
-//! `route.rs` hands over what stands below their addresses.
 
 use freehold_protocol::ids::{BlueprintName, TenantSlug};
 
 use super::{
-    route::{RouteError, part},
-    server::Method,
+    spec::{Param, Spec},
+    table::routes,
 };
 use crate::{
+    api::{
+        customers::{CreateCustomer, CustomerView, UpdateCustomer},
+        keys::{KeysView, RotateKeys},
+        licenses::{
+            Because, CreateLicense, LicenseCreated, LicenseKeyShown, LicenseView, RenewLicense,
+            UpdateLicense,
+        },
+        plans::{CreatePlan, PlanView, UpdatePlan},
+        schema::{LicenseStatusWord, OrganizationId},
+        tenant_keys::{RotateTenantKey, TenantKeyCreated, TenantKeyView},
+    },
     app::role::Permission,
     domain::ids::{CustomerId, LicenseId, TenantKeyId},
 };
 
-/// What is asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(
-    missing_docs,
-    reason = "docs/api.md describes each, and the table below shows its address"
-)]
-pub enum LicensingRoute {
-    ListPlans,
-    CreatePlan,
-    GetPlan(BlueprintName),
-    UpdatePlan(BlueprintName),
-    DeletePlan(BlueprintName),
-    ArchivePlan(BlueprintName),
-    UnarchivePlan(BlueprintName),
-    ListCustomers,
-    CreateCustomer,
-    GetCustomer(CustomerId),
-    UpdateCustomer(CustomerId),
-    DeleteCustomer(CustomerId),
-    ListLicenses,
-    CreateLicense,
-    GetLicense(LicenseId),
-    UpdateLicense(LicenseId),
-    SuspendLicense(LicenseId),
-    ReinstateLicense(LicenseId),
-    RenewLicense(LicenseId),
-    RevokeLicense(LicenseId),
-    RevealLicenseKey(LicenseId),
-    ListTenantKeys(TenantSlug),
-    CreateTenantKey(TenantSlug),
-    RotateTenantKey(TenantSlug, TenantKeyId),
-    RevokeTenantKey(TenantSlug, TenantKeyId),
-    RotateLeaseKeys,
-}
+const OF_CUSTOMERS: &[Param] =
+    &[Param::new::<OrganizationId>("organizationId", "Only the customer whose apps send this.")];
+const OF_LICENSES: &[Param] = &[
+    Param::new::<CustomerId>("customer", "Only those of this customer."),
+    Param::new::<BlueprintName>("plan", "Only those of this plan."),
+    Param::new::<LicenseStatusWord>("status", "Only those with this status."),
+];
 
-impl LicensingRoute {
-    /// What a caller must be allowed to do.
-    #[must_use]
-    pub const fn permission(&self) -> Permission {
-        match self {
-            Self::ListPlans
-            | Self::GetPlan(_)
-            | Self::ListCustomers
-            | Self::GetCustomer(_)
-            | Self::ListLicenses
-            | Self::GetLicense(_)
-            | Self::ListTenantKeys(_) => Permission::Read,
-            Self::CreateCustomer
-            | Self::UpdateCustomer(_)
-            | Self::DeleteCustomer(_)
-            | Self::CreateLicense
-            | Self::UpdateLicense(_)
-            | Self::SuspendLicense(_)
-            | Self::ReinstateLicense(_)
-            | Self::RenewLicense(_)
-            | Self::CreateTenantKey(_)
-            | Self::RotateTenantKey(..)
-            | Self::RevokeTenantKey(..) => Permission::Operate,
-            // A plan changes every license of it; a revoked license never comes back; a shown key
-            // is a secret that has left the portal.
-            Self::CreatePlan
-            | Self::UpdatePlan(_)
-            | Self::DeletePlan(_)
-            | Self::ArchivePlan(_)
-            | Self::UnarchivePlan(_)
-            | Self::RevokeLicense(_)
-            | Self::RevealLicenseKey(_)
-            | Self::RotateLeaseKeys => Permission::Own,
-        }
+routes! {
+    /// Plans, customers, licenses and API keys of tenants. A plan changes every license of it, a revoked
+    /// license never comes back, and a shown key is a secret that has left the portal: these are owners'.
+    pub enum LicensingRoute: Permission under "/api/v1" {
+        Get ["plans"] => ListPlans, Read, "Plans by name", Spec::lists::<PlanView>();
+        Post ["plans"] => CreatePlan, Own, "Adds a plan",
+            Spec::makes::<PlanView>().asks::<CreatePlan>().etag().location();
+        Get ["plans", name] => GetPlan(name: BlueprintName), Read, "A plan", Spec::gives::<PlanView>().etag();
+        Patch ["plans", name] => UpdatePlan(name: BlueprintName), Own, "Changes a plan and every license of it",
+            Spec::changes::<PlanView>().asks::<UpdatePlan>();
+        Delete ["plans", name] => DeletePlan(name: BlueprintName), Own, "Deletes a plan that no license has",
+            Spec::done().may_match().refuses(&[409]);
+        Post ["plans", name, "archive"] => ArchivePlan(name: BlueprintName), Own, "Takes no new licenses",
+            Spec::gives::<PlanView>().etag();
+        Post ["plans", name, "unarchive"] => UnarchivePlan(name: BlueprintName), Own, "Takes new licenses again",
+            Spec::gives::<PlanView>().etag();
+        Get ["customers"] => ListCustomers, Read, "Customers", Spec::lists::<CustomerView>().query(OF_CUSTOMERS);
+        Post ["customers"] => CreateCustomer, Operate, "Adds a customer",
+            Spec::makes::<CustomerView>().asks::<CreateCustomer>().etag().location();
+        Get ["customers", id] => GetCustomer(id: CustomerId), Read, "A customer",
+            Spec::gives::<CustomerView>().etag();
+        Patch ["customers", id] => UpdateCustomer(id: CustomerId), Operate, "Changes a customer",
+            Spec::changes::<CustomerView>().asks::<UpdateCustomer>();
+        Delete ["customers", id] => DeleteCustomer(id: CustomerId), Operate,
+            "Deletes a customer without tenants, and its licenses", Spec::done().may_match().refuses(&[409]);
+        Get ["licenses"] => ListLicenses, Read, "Licenses", Spec::lists::<LicenseView>().query(OF_LICENSES);
+        Post ["licenses"] => CreateLicense, Operate, "Makes a license with its key",
+            Spec::makes::<LicenseCreated>().asks::<CreateLicense>().etag().location();
+        Get ["licenses", id] => GetLicense(id: LicenseId), Read, "A license as it is now",
+            Spec::gives::<LicenseView>().etag();
+        Patch ["licenses", id] => UpdateLicense(id: LicenseId), Operate, "Changes plan or differences",
+            Spec::changes::<LicenseView>().asks::<UpdateLicense>();
+        Post ["licenses", id, "suspend"] => SuspendLicense(id: LicenseId), Operate, "Suspends a license",
+            Spec::gives::<LicenseView>().asks::<Because>().etag().refuses(&[409]);
+        Post ["licenses", id, "reinstate"] => ReinstateLicense(id: LicenseId), Operate, "Ends a suspension",
+            Spec::gives::<LicenseView>().etag().refuses(&[409]);
+        Post ["licenses", id, "renew"] => RenewLicense(id: LicenseId), Operate, "Sets when its time is over",
+            Spec::gives::<LicenseView>().asks::<RenewLicense>().etag().refuses(&[409]);
+        Post ["licenses", id, "revoke"] => RevokeLicense(id: LicenseId), Own, "Revokes a license for good",
+            Spec::gives::<LicenseView>().asks::<Because>().etag().refuses(&[409]);
+        Post ["licenses", id, "reveal"] => RevealLicenseKey(id: LicenseId), Own, "Shows its key once more",
+            Spec::gives::<LicenseKeyShown>();
+        Get ["tenants", slug, "keys"] => ListTenantKeys(slug: TenantSlug), Read,
+            "API keys of the tenant's app, without their secrets", Spec::lists::<TenantKeyView>();
+        Post ["tenants", slug, "keys"] => CreateTenantKey(slug: TenantSlug), Operate, "Makes a key, shown this once",
+            Spec::makes::<TenantKeyCreated>();
+        Post ["tenants", slug, "keys", id, "rotate"] => RotateTenantKey(slug: TenantSlug, id: TenantKeyId),
+            Operate, "Makes a key that replaces this one",
+            Spec::makes::<TenantKeyCreated>().may_ask::<RotateTenantKey>();
+        Delete ["tenants", slug, "keys", id] => RevokeTenantKey(slug: TenantSlug, id: TenantKeyId),
+            Operate, "Revokes a key", Spec::done().refuses(&[409]);
+        Post ["keys", "rotate-lease"] => RotateLeaseKeys, Own, "Draws a new key for leases",
+            Spec::gives::<KeysView>().asks::<RotateKeys>().refuses(&[409]);
     }
-}
-
-/// Everything that stands at an address.
-pub(super) fn at(segments: &[&str]) -> Result<Vec<(Method, LicensingRoute)>, RouteError> {
-    use LicensingRoute as R;
-    use Method::{Delete, Get, Patch, Post};
-    Ok(match segments {
-        ["plans"] => vec![(Get, R::ListPlans), (Post, R::CreatePlan)],
-        ["plans", name] => {
-            let name: BlueprintName = part(name)?;
-            vec![
-                (Get, R::GetPlan(name.clone())),
-                (Patch, R::UpdatePlan(name.clone())),
-                (Delete, R::DeletePlan(name)),
-            ]
-        }
-        ["plans", name, "archive"] => vec![(Post, R::ArchivePlan(part(name)?))],
-        ["plans", name, "unarchive"] => vec![(Post, R::UnarchivePlan(part(name)?))],
-        ["customers"] => vec![(Get, R::ListCustomers), (Post, R::CreateCustomer)],
-        ["customers", id] => {
-            let id: CustomerId = part(id)?;
-            vec![
-                (Get, R::GetCustomer(id)),
-                (Patch, R::UpdateCustomer(id)),
-                (Delete, R::DeleteCustomer(id)),
-            ]
-        }
-        ["licenses"] => vec![(Get, R::ListLicenses), (Post, R::CreateLicense)],
-        ["licenses", id] => {
-            let id: LicenseId = part(id)?;
-            vec![(Get, R::GetLicense(id)), (Patch, R::UpdateLicense(id))]
-        }
-        ["licenses", id, "suspend"] => vec![(Post, R::SuspendLicense(part(id)?))],
-        ["licenses", id, "reinstate"] => vec![(Post, R::ReinstateLicense(part(id)?))],
-        ["licenses", id, "renew"] => vec![(Post, R::RenewLicense(part(id)?))],
-        ["licenses", id, "revoke"] => vec![(Post, R::RevokeLicense(part(id)?))],
-        ["licenses", id, "reveal"] => vec![(Post, R::RevealLicenseKey(part(id)?))],
-        ["keys", "rotate-lease"] => vec![(Post, R::RotateLeaseKeys)],
-        ["tenants", slug, "keys"] => {
-            let slug: TenantSlug = part(slug)?;
-            vec![(Get, R::ListTenantKeys(slug.clone())), (Post, R::CreateTenantKey(slug))]
-        }
-        ["tenants", slug, "keys", id] => {
-            vec![(Delete, R::RevokeTenantKey(part(slug)?, part(id)?))]
-        }
-        ["tenants", slug, "keys", id, "rotate"] => {
-            vec![(Post, R::RotateTenantKey(part(slug)?, part(id)?))]
-        }
-        _ => return Err(RouteError::Unknown),
-    })
 }

@@ -6,6 +6,7 @@ use freehold_protocol::problem::Problem;
 use serde::Serialize;
 
 use super::{
+    openapi,
     route::RouteError,
     server::{Method, RequestId, Response},
 };
@@ -131,6 +132,11 @@ const fn status(kind: Kind) -> (u16, &'static str) {
 #[must_use]
 pub fn problem(error: &AppError, id: &RequestId) -> Response {
     let (status, title) = status(error.kind);
+    debug_assert!(
+        openapi::codes::is_listed(status, error.code),
+        "{status} {} is not in the list of codes (http/openapi/codes.rs)",
+        error.code
+    );
     if status >= 500 {
         tracing::error!(request = %id, code = error.code, error = %chain(error), "a request failed");
     } else {
@@ -234,9 +240,9 @@ mod tests {
     #[test]
     fn headers_follow_the_kind() {
         let id = RequestId::fresh();
-        let busy = AppError::new(Kind::TooMany { retry_after_secs: 7 }, "x", "x");
+        let busy = AppError::new(Kind::TooMany { retry_after_secs: 7 }, "too_many_requests", "x");
         assert_eq!(problem(&busy, &id).header("retry-after"), Some("7"));
-        let anonymous = AppError::new(Kind::Unauthenticated, "x", "x");
+        let anonymous = AppError::new(Kind::Unauthenticated, "token_missing", "x");
         assert!(problem(&anonymous, &id).header("www-authenticate").is_some());
         let allowed = vec![Method::Get, Method::Head];
         let response = no_route(&RouteError::Method { allowed }, Method::Put, "/healthz", &id);

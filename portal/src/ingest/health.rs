@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Longest text in it, in bytes.
-const MAX_TEXT: usize = 500;
+pub const MAX_TEXT: usize = 500;
 
 /// The body. Unknown fields are ignored.
 #[derive(Debug, Deserialize)]

@@ -7,12 +7,25 @@ use serde::{Deserialize, Serialize};
 use super::{ParseIdError, text_id};
 
 /// Names that would collide with a host name or path of our own.
-const RESERVED_SLUGS: &[&str] =
+pub(crate) const RESERVED_SLUGS: &[&str] =
     &["admin", "api", "default", "freehold", "localhost", "none", "portal", "root", "www"];
+
+/// Shortest short name of a tenant, a blueprint or a host, in characters.
+pub(crate) const MIN_NAME_CHARS: usize = 2;
+/// Longest short name of a tenant or a blueprint, in characters.
+pub(crate) const MAX_SLUG_CHARS: usize = 32;
+/// Longest name of a host, in characters.
+pub(crate) const MAX_HOST_NAME_CHARS: usize = 63;
+/// Shortest domain, in characters.
+pub(crate) const MIN_DOMAIN_CHARS: usize = 4;
+/// Longest domain, in characters.
+pub(crate) const MAX_DOMAIN_CHARS: usize = 253;
+/// Longest part of an e-mail address before its `@`, in characters.
+pub(crate) const MAX_LOCAL_CHARS: usize = 64;
 
 fn is_slug(text: &str, max: usize) -> bool {
     let bytes = text.as_bytes();
-    (2..=max).contains(&bytes.len())
+    (MIN_NAME_CHARS..=max).contains(&bytes.len())
         && bytes[0].is_ascii_lowercase()
         && bytes[bytes.len() - 1] != b'-'
         && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
@@ -31,7 +44,7 @@ impl FromStr for TenantSlug {
     type Err = ParseIdError;
     fn from_str(text: &str) -> Result<Self, ParseIdError> {
         const WHAT: &str = "tenant slug";
-        if !is_slug(text, 32) {
+        if !is_slug(text, MAX_SLUG_CHARS) {
             return Err(ParseIdError::new(
                 WHAT,
                 "use 2 to 32 of a-z, 0-9 and single hyphens, starting with a letter and not ending with a hyphen, for example acme-berlin",
@@ -54,7 +67,7 @@ text_id!(BlueprintName);
 impl FromStr for BlueprintName {
     type Err = ParseIdError;
     fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        if !is_slug(text, 32) {
+        if !is_slug(text, MAX_SLUG_CHARS) {
             return Err(ParseIdError::new(
                 "blueprint name",
                 "use 2 to 32 of a-z, 0-9 and single hyphens, starting with a letter, for example recruitiq",
@@ -74,7 +87,7 @@ text_id!(HostName);
 impl FromStr for HostName {
     type Err = ParseIdError;
     fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        if !is_slug(text, 63) {
+        if !is_slug(text, MAX_HOST_NAME_CHARS) {
             return Err(ParseIdError::new(
                 "host name",
                 "use 2 to 63 of a-z, 0-9 and single hyphens, starting with a letter, for example vps-1",
@@ -105,7 +118,7 @@ impl FromStr for Domain {
         let labels: Vec<&str> = text.split('.').collect();
         let top_is_name =
             labels.last().is_some_and(|top| top.starts_with(|c: char| c.is_ascii_lowercase()));
-        if !(4..=253).contains(&text.len())
+        if !(MIN_DOMAIN_CHARS..=MAX_DOMAIN_CHARS).contains(&text.len())
             || labels.len() < 2
             || !labels.iter().all(|label| label_ok(label))
             || !top_is_name
@@ -137,7 +150,7 @@ impl FromStr for Email {
             )
         };
         let (local, domain) = text.rsplit_once('@').ok_or_else(refused)?;
-        let local_ok = (1..=64).contains(&local.len())
+        let local_ok = (1..=MAX_LOCAL_CHARS).contains(&local.len())
             && !local.starts_with(['.', '-'])
             && !local.ends_with('.')
             && !local.contains("..")

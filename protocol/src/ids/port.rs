@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::ParseIdError;
 
+/// Lowest port that a tenant may be given.
+pub(crate) const MIN_PORT: u16 = 1024;
+
 /// A TCP port from 1024 to 65535: what a tenant's service may be given on its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u16", into = "u16")]
@@ -22,7 +25,7 @@ impl Port {
 impl TryFrom<u16> for Port {
     type Error = ParseIdError;
     fn try_from(number: u16) -> Result<Self, ParseIdError> {
-        if number < 1024 {
+        if number < MIN_PORT {
             return Err(ParseIdError::new("port", "use 1024 to 65535", &number.to_string()));
         }
         Ok(Self(number))

@@ -63,7 +63,30 @@ macro_rules! uuid_id {
                 id.to_string()
             }
         }
+        $crate::uuid_schema!($name, $what);
     };
+}
+
+/// Gives an identifier its JSON Schema; nothing without the feature `schema`.
+#[cfg(feature = "schema")]
+#[macro_export]
+macro_rules! uuid_schema {
+    ($name:ident, $what:literal) => {
+        impl ::schemars::JsonSchema for $name {
+            fn schema_name() -> ::std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut ::schemars::SchemaGenerator) -> ::schemars::Schema {
+                $crate::schema::uuid($what)
+            }
+        }
+    };
+}
+/// Gives an identifier its JSON Schema; nothing without the feature `schema`.
+#[cfg(not(feature = "schema"))]
+#[macro_export]
+macro_rules! uuid_schema {
+    ($name:ident, $what:literal) => {};
 }
 
 uuid_id!(

@@ -44,7 +44,7 @@ pub(super) fn dispatch(ctx: &Context<'_>, route: AdminRoute) -> Result<Answer, A
         R::ListBlueprints => blueprints::list(ctx),
         R::PublishBlueprint => blueprints::publish(ctx),
         R::GetBlueprint(name) => blueprints::get(ctx, &name),
-        R::GetRelease(name, number) => blueprints::release(ctx, &name, number),
+        R::GetRelease(name, number) => blueprints::release(ctx, &name, number.0),
         R::ListTenants => tenants::list(ctx),
         R::CreateTenant => tenants::create(ctx),
         R::GetTenant(slug) => tenants::get(ctx, &slug),

@@ -10,6 +10,7 @@ use freehold_protocol::time::Timestamp;
 
 use super::{
     input,
+    route::TenantRoute,
     server::{Head, Request, Response},
     throttle::Failures,
 };
@@ -29,25 +30,10 @@ pub const MAX_TENANT_BODY_BYTES: u64 = 16 * 1024;
 /// How long others may keep the key set, in seconds.
 const JWKS_CACHE_SECS: u32 = 300;
 
-/// What tenants' apps can ask.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TenantRoute {
-    /// `POST /api/licenses/validate`, also under `/api/v1`
-    Validate,
-    /// `POST /api/tenant-logs`, also under `/api/v1`
-    Logs,
-    /// `POST /api/v1/usage`
-    Usage,
-    /// `POST /api/v1/tenant-health`
-    Health,
-    /// `GET /.well-known/jwks.json`: the keys that leases are verified with. Needs no API key.
-    KeySet,
-}
-
 impl TenantRoute {
     /// Largest body, in bytes.
     #[must_use]
-    pub const fn body_limit(self) -> u64 {
+    pub const fn body_limit(&self) -> u64 {
         match self {
             Self::Validate | Self::KeySet => MAX_TENANT_BODY_BYTES,
             Self::Logs | Self::Usage | Self::Health => MAX_INGEST_BODY_BYTES,
@@ -79,7 +65,7 @@ impl Default for Limits {
 pub fn handle(
     portal: &Portal,
     limits: &Limits,
-    route: TenantRoute,
+    route: &TenantRoute,
     request: &Request,
 ) -> Result<Response, AppError> {
     match route {
