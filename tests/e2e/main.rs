@@ -12,6 +12,7 @@ mod deploy;
 mod domain;
 mod enroll;
 mod network;
+mod portal_disk;
 mod remove;
 mod restore;
 mod rollback;

@@ -222,3 +222,44 @@ impl Ingest {
         self.db().close();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+
+    #[test]
+    fn a_database_that_failed_is_opened_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config { data_dir: folder.path().to_owned(), ..Config::default() };
+        let clock = ManualClock::at(Timestamp::from_millis(1_790_000_000_000));
+        let ingest = Ingest::open(&config, Arc::new(clock)).unwrap();
+        let put = |ingest: &Ingest, message: String| {
+            let line = db::ingest::logs::NewLine {
+                at: ingest.db().now(),
+                level: crate::domain::ingest::Level::Info,
+                message,
+                context: None,
+                user_id: None,
+                ip: None,
+            };
+            ingest.db().write(move |tx| {
+                let number = tx.number(TenantId::from_uuid(uuid::Uuid::from_u128(1)))?;
+                db::ingest::logs::insert(tx, number, &[line])
+            })
+        };
+        put(&ingest, "before".to_owned()).unwrap();
+        ingest.check_writable().unwrap();
+        // What a disk without room answers: the file may not grow.
+        ingest.db().write(|tx| tx.let_not_grow()).unwrap();
+        let error = put(&ingest, "x".repeat(1 << 20)).unwrap_err();
+        assert_eq!(error.code, "storage_failed");
+        assert_eq!(ingest.check_writable().unwrap_err().code, "storage_failed");
+        assert!(put(&ingest, "refused".to_owned()).is_err());
+
+        ingest.look_after();
+        ingest.check_writable().unwrap();
+        put(&ingest, "y".repeat(1 << 20)).unwrap();
+        ingest.close();
+    }
+}

@@ -4,6 +4,7 @@
 
 mod agent;
 mod api;
+mod disk;
 mod docker;
 mod evidence;
 mod jobs;
@@ -50,6 +51,8 @@ pub struct Setup {
     pub agent_wrapper: Vec<String>,
     /// Size of a disk of its own for the agent's state folder, in KiB.
     pub state_disk_kib: Option<u32>,
+    /// Size of a disk of its own for the portal's data folder, in KiB.
+    pub data_disk_kib: Option<u32>,
     /// Whether to leave out the host: no enrollment, no agent.
     pub no_host: bool,
 }

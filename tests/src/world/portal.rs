@@ -2,6 +2,7 @@
 
 use super::Setup;
 use super::api::Api;
+use super::disk::Disk;
 use super::programs::{Outcome, portal_program, run};
 use crate::{ports, process::Daemon, scratch::Scratch, tls::Authority};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ pub struct Portal {
     port: u16,
     folder: PathBuf,
     tls: Option<Tls>,
+    disk: Option<Disk>,
 }
 
 /// A portal's own TLS.
@@ -77,9 +79,14 @@ impl Portal {
             text.push('\n');
         }
         std::fs::write(folder.join("portal.toml"), text).expect("portal.toml");
+        let disk = setup.data_disk_kib.map(|kib| {
+            let data = folder.join("data");
+            std::fs::create_dir_all(&data).expect("a folder for the portal");
+            Disk::mount(&data, kib)
+        });
         let ca = tls.as_ref().map(|tls| tls.ca.clone());
         let api = |token: &str| Api::new(&url, token, ca.as_deref());
-        let mut portal = Self { daemon: None, api: api(""), port, folder, tls };
+        let mut portal = Self { daemon: None, api: api(""), port, folder, tls, disk };
         portal.begin();
         portal.api = api(&portal.first_token());
         portal
@@ -129,6 +136,11 @@ impl Portal {
         if let Some(mut daemon) = self.daemon.take() {
             daemon.kill();
         }
+    }
+
+    /// Its data folder's own disk.
+    pub fn disk(&self) -> &Disk {
+        self.disk.as_ref().expect("a portal with a disk of its own")
     }
 
     /// Its API, as the owner.

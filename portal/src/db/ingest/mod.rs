@@ -171,6 +171,13 @@ impl<'t> IngestTx<'t> {
         self.0.now()
     }
 
+    /// Lets the file not grow through this connection: SQLite then says that the disk is full.
+    #[cfg(test)]
+    pub(crate) fn let_not_grow(&self) -> Result<(), AppError> {
+        self.sql().query_row("PRAGMA max_page_count = 1", [], |_| Ok(()))?;
+        Ok(())
+    }
+
     /// The same as a view.
     #[must_use]
     pub fn as_read(&self) -> IngestRead<'t> {
