@@ -30,8 +30,9 @@ const MAX_FILE_BYTES: u64 = 256 * 1024;
 pub struct Config {
     /// Address and port to listen on. Without a certificate it must be a loopback address.
     pub listen: SocketAddr,
-    /// How agents and admins reach the portal; stands in enrollment tokens, and its host and port
-    /// are what agents sign. Empty: `http://` and the listen address.
+    /// How agents, admins and tenants' apps reach the portal; stands in enrollment tokens and is
+    /// delivered to apps, and its host and port are what agents sign. Empty: `http://` and the listen
+    /// address, which is of no use to apps.
     pub public_url: String,
     /// Folder of the database.
     pub data_dir: PathBuf,
@@ -219,6 +220,12 @@ impl Config {
         }
     }
 
+    /// The same for apps on the hosts, for whom an address that nobody has set is none.
+    #[must_use]
+    pub fn url_for_apps(&self) -> Option<String> {
+        (!self.public_url.is_empty()).then(|| self.public_url())
+    }
+
     /// Host and port of the public address, as agents sign them.
     #[must_use]
     pub fn authority(&self) -> String {
@@ -232,6 +239,7 @@ impl Config {
         JobRules {
             max_attempts: self.max_attempts,
             expiry_secs: i64::from(self.job_expiry_minutes) * 60,
+            has_public_url: !self.public_url.is_empty(),
         }
     }
 

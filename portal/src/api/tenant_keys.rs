@@ -1,6 +1,6 @@
 //! API keys of tenants: what a tenant's app proves itself with.
 
-use freehold_protocol::time::Timestamp;
+use freehold_protocol::{ids::JobId, time::Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -32,8 +32,12 @@ pub struct RotateTenantKey {
 pub struct TenantKeyCreated {
     /// What lists show of it.
     pub key: TenantKeyView,
-    /// What the app sends as `X-API-Key`.
-    pub secret: String,
+    /// What the app sends as `X-API-Key`; absent when a job brings it to the app.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+    /// The job that brings it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobId>,
 }
 
 /// A key without its secret.
@@ -46,6 +50,10 @@ pub struct TenantKeyView {
     pub hint: String,
     /// `valid`, `replaced` (good until `validUntil`), `ended` or `revoked`.
     pub state: String,
+    /// Of a key that jobs bring into the tenant's environment: `pending` until one of them is done, then
+    /// `done`. Absent when an admin has made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<String>,
     /// The key that it was made to replace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<TenantKeyId>,

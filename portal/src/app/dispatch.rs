@@ -1,6 +1,7 @@
 //! Gives queued jobs to an agent that polls: signs them into its chain.
 
 use freehold_protocol::{
+    app_env::SealedEnv,
     dsse::{Envelope, EnvelopeError},
     failure::{Failure, FailureClass},
     ids::Sha256Digest,
@@ -8,7 +9,7 @@ use freehold_protocol::{
     wire::Head,
 };
 
-use super::settle::settle;
+use super::{app_env, poll::Poll, settle::settle};
 use crate::{
     db::{
         Tx,
@@ -31,7 +32,7 @@ pub(super) fn dispatch(
     agent: &AgentRow,
     head: Head,
     slots: usize,
-    lease_secs: i64,
+    poll: &Poll,
 ) -> Result<(Vec<Link>, Head), AppError> {
     let mut links = Vec::new();
     let mut head = head;
@@ -46,7 +47,14 @@ pub(super) fn dispatch(
     let audit = audit::head(tx)?;
     for job in ready {
         let (seq, prev) = (head.seq + 1, head.hash);
-        let envelope = match sign(tx, keys, (agent, agent_key), &job, (head, audit)) {
+        let app_env = match app_env::of_job(tx, keys, poll.url_for_apps.as_deref(), agent, &job)? {
+            Ok(app_env) => app_env,
+            Err(failure) => {
+                settle(tx, &job, JobState::Failed, &failure, "system")?;
+                continue;
+            }
+        };
+        let envelope = match sign(tx, keys, (agent, agent_key), (&job, app_env), (head, audit)) {
             Ok(envelope) => envelope,
             Err(EnvelopeError::TooLarge { limit_bytes }) => {
                 let failure = Failure::new(
@@ -66,7 +74,7 @@ pub(super) fn dispatch(
         let link =
             Link { epoch: head.epoch, seq, digest, job_id: job.id, attempt: job.attempt, envelope };
         chain::append(tx, agent.id, &link)?;
-        let until = tx.now().plus_secs(lease_secs);
+        let until = tx.now().plus_secs(poll.pace.lease_secs);
         let lease = Lease { agent: agent.id, position: (head.epoch, seq), digest, until };
         jobs::lease(tx, &job, &lease)?;
         let next = Head { epoch: head.epoch, seq, hash: digest };
@@ -83,7 +91,7 @@ fn sign(
     tx: &Tx<'_>,
     keys: &PortalKeys,
     (agent, agent_key): (&AgentRow, Sha256Digest),
-    job: &JobRow,
+    (job, app_env): (&JobRow, Option<SealedEnv>),
     (head, audit): (Head, AuditHead),
 ) -> Result<Envelope, EnvelopeError> {
     let payload = Job {
@@ -102,7 +110,7 @@ fn sign(
         actor: job.actor.clone(),
         audit,
         work: job.work.clone(),
-        app_env: None,
+        app_env,
     };
     Envelope::sign(&payload, &[keys.job()])
 }

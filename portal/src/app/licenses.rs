@@ -26,7 +26,7 @@ use crate::{
         license_key::LicenseKey,
     },
     error::AppError,
-    keys::{MasterKey, Place, mint},
+    keys::{KeyError, MasterKey, Place, mint},
 };
 
 /// The purpose of the subkey that license keys are hashed with.
@@ -230,6 +230,17 @@ impl UpdateLicense {
 pub(super) fn revoked(license: &LicenseRow) -> AppError {
     AppError::conflict("license_revoked", format!("the license {} is revoked for good", license.id))
         .advice("make a new license with `freehold license add`")
+}
+
+/// A license's key, for a job that brings it to the license's tenant.
+pub(super) fn key_to_deliver(
+    read: &Read<'_>,
+    master: &MasterKey,
+    license: &LicenseRow,
+) -> Result<Result<Secret, KeyError>, AppError> {
+    let sealed = licenses::sealed_key(read, license.id)?
+        .ok_or_else(|| AppError::not_found("license", license.id))?;
+    Ok(master.open(&place(&license.id.to_string()), &sealed))
 }
 
 /// An owner wants to see a license's key again.

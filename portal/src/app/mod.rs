@@ -2,6 +2,7 @@
 //! writes its audit row in the same transaction.
 
 pub mod account;
+pub(crate) mod app_env;
 pub mod blueprints;
 pub mod customers;
 mod dispatch;

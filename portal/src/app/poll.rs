@@ -52,6 +52,8 @@ pub struct Poll {
     pub request: PollRequest,
     /// See [`Pace`].
     pub pace: Pace,
+    /// Where apps on the hosts find the portal, when it is told.
+    pub url_for_apps: Option<String>,
     /// Whether this is the first look of the request; later looks, after a wake, note nothing anew.
     pub first: bool,
 }
@@ -219,7 +221,7 @@ impl Poll {
         } else {
             0
         };
-        let (new, _) = dispatch(tx, keys, &agent, agent.head, slots, self.pace.lease_secs)?;
+        let (new, _) = dispatch(tx, keys, &agent, agent.head, slots, self)?;
         links.extend(new);
         // What is over stays in the chain; the next poll, which comes at once, gets it.
         keep_what_fits(&mut links);

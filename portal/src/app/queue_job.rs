@@ -7,6 +7,7 @@ use freehold_protocol::{
 use serde_json::json;
 use uuid::Uuid;
 
+use super::app_env;
 use crate::{
     db::{
         Tx,
@@ -23,6 +24,8 @@ pub struct JobRules {
     pub max_attempts: u32,
     /// How long each attempt may wait for the host, in seconds.
     pub expiry_secs: i64,
+    /// Whether the portal is told its own address, for apps on the hosts.
+    pub has_public_url: bool,
 }
 
 /// How long a job may run, in seconds.
@@ -60,6 +63,7 @@ impl QueueJob {
     /// When there is no such host, or it was given up: what is meant for one machine must not reach the
     /// next one under its name.
     pub fn apply(self, tx: &Tx<'_>) -> Result<JobId, AppError> {
+        app_env::admit_address(&self.work, self.rules.has_public_url)?;
         let host = hosts::get(tx, self.host)?;
         if host.revoked_at.is_some() {
             return Err(AppError::conflict(

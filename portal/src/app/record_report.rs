@@ -12,7 +12,7 @@ use freehold_protocol::{
 use serde_json::json;
 
 use super::{
-    license_status,
+    app_env, license_status,
     settle::{self, follow},
     tenant_credentials::credentials_place,
 };
@@ -317,7 +317,9 @@ fn apply_result(
                 keep_password(tx, keys, report, tenant, &sealed)?;
             }
             note_deployed(tx, tenant, deployed, onboarded)?;
-            license_status::activate(tx, tenant, &format!("agent:{}", host.name))
+            let actor = format!("agent:{}", host.name);
+            app_env::arrived(tx, tenant, job.id, &actor)?;
+            license_status::activate(tx, tenant, &actor)
         }
         (JobKind::RemoveTenant, Some(tenant), Some(JobResult::Removed(removed))) => {
             deployments::note_removed(tx, tenant, removed)

@@ -1,10 +1,14 @@
 //! API keys of tenants: made, replaced, revoked.
 
-use freehold_protocol::{ids::TenantSlug, secret::Secret, time::Timestamp};
+use freehold_protocol::{
+    ids::{JobId, TenantSlug},
+    secret::Secret,
+    time::Timestamp,
+};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{keyed_hash, plans, tenants};
+use super::{app_env, keyed_hash, plans, queue_job::JobRules, tenant_work::Redeploy, tenants};
 use crate::{
     api::{
         plans::DEFAULT_API_KEYS,
@@ -43,7 +47,7 @@ pub fn state(key: &TenantKeyRow, now: Timestamp) -> &'static str {
     }
 }
 
-fn record(
+pub(super) fn record(
     tx: &Tx<'_>,
     actor: &str,
     action: &str,
@@ -96,7 +100,20 @@ fn refuse_haste(read: &Read<'_>, tenant: &TenantRow) -> Result<(), AppError> {
     .advice("see what makes them; `freehold tenant key list` says who"))
 }
 
-fn make(
+/// Refuses another key for a tenant that has as many as it may have, or for which many were made lately.
+pub(super) fn admit_another(read: &Read<'_>, tenant: &TenantRow) -> Result<(), AppError> {
+    let (there, most) = (tenant_keys::count_valid(read, tenant.id)?, most_keys(read, tenant)?);
+    if u64::from(there) >= most {
+        return Err(AppError::conflict(
+            "too_many_keys",
+            format!("the tenant {} has {there} keys, which is the most it may have", tenant.slug),
+        )
+        .advice("rotate or revoke one instead, or raise maxApiKeys of its plan or license"));
+    }
+    refuse_haste(read, tenant)
+}
+
+pub(super) fn make(
     tx: &Tx<'_>,
     master: &MasterKey,
     tenant: &TenantRow,
@@ -118,6 +135,8 @@ fn make(
         valid_until: None,
         last_used_at: None,
         revoked_at: None,
+        delivered: false,
+        delivered_at: None,
     };
     tenant_keys::insert(tx, &key)?;
     Ok((key, secret))
@@ -143,18 +162,7 @@ impl CreateTenantKey {
         master: &MasterKey,
     ) -> Result<(TenantKeyRow, Secret), AppError> {
         let tenant = living(tx, &self.slug)?;
-        let (there, most) = (tenant_keys::count_valid(tx, tenant.id)?, most_keys(tx, &tenant)?);
-        if u64::from(there) >= most {
-            return Err(AppError::conflict(
-                "too_many_keys",
-                format!(
-                    "the tenant {} has {there} keys, which is the most it may have",
-                    tenant.slug
-                ),
-            )
-            .advice("rotate or revoke one instead, or raise maxApiKeys of its plan or license"));
-        }
-        refuse_haste(tx, &tenant)?;
+        admit_another(tx, &tenant)?;
         let (key, secret) = make(tx, master, &tenant, None, &self.actor)?;
         record(tx, &self.actor, "tenant_key.create", key.id, &tenant, None)?;
         Ok((key, secret))
@@ -172,6 +180,17 @@ pub struct RotateKey {
     pub request: RotateTenantKey,
     /// Who asks.
     pub actor: String,
+    /// How the job that brings the new key is queued.
+    pub rules: JobRules,
+}
+
+/// A key that was made in another one's place.
+#[derive(Debug)]
+pub enum Rotated {
+    /// Its secret is for whoever asked.
+    Shown(TenantKeyRow, Secret),
+    /// A job brings it to the tenant.
+    Delivered(TenantKeyRow, JobId),
 }
 
 impl RotateKey {
@@ -180,11 +199,7 @@ impl RotateKey {
     ///
     /// # Errors
     /// Wrong fields; a key that is revoked or replaced already; 429 when many were made lately.
-    pub fn apply(
-        self,
-        tx: &Tx<'_>,
-        master: &MasterKey,
-    ) -> Result<(TenantKeyRow, Secret), AppError> {
+    pub fn apply(self, tx: &Tx<'_>, master: &MasterKey) -> Result<Rotated, AppError> {
         let hours = self.request.grace_hours.unwrap_or(DEFAULT_ROTATION_HOURS);
         if hours > MAX_ROTATION_HOURS {
             return Err(AppError::invalid(
@@ -202,13 +217,47 @@ impl RotateKey {
             .advice("rotate the key that has replaced it, or make a new one"));
         }
         refuse_haste(tx, &tenant)?;
+        if old.delivered {
+            return self.deliver(tx, master, &tenant, &old, hours);
+        }
         if let Some(before) = old.replaces {
             tenant_keys::end_replaced(tx, before)?;
         }
         tenant_keys::replace(tx, old.id, tx.now().plus_secs(i64::from(hours) * 3600))?;
         let (key, secret) = make(tx, master, &tenant, Some(old.id), &self.actor)?;
         record(tx, &self.actor, "tenant_key.rotate", key.id, &tenant, Some(old.id))?;
-        Ok((key, secret))
+        Ok(Rotated::Shown(key, secret))
+    }
+
+    /// The same for a key that the tenant's app has got with a deploy: a job brings the new one, and
+    /// the old one stays good until that is done, and for the grace period from then on.
+    fn deliver(
+        self,
+        tx: &Tx<'_>,
+        master: &MasterKey,
+        tenant: &TenantRow,
+        old: &TenantKeyRow,
+        grace_hours: u32,
+    ) -> Result<Rotated, AppError> {
+        let slug = &tenant.slug;
+        let pending = match old.delivered_at {
+            Some(_) => tenant_keys::successor(tx, old)?,
+            None => Some(old.id),
+        };
+        if let Some(pending) = pending {
+            return Err(AppError::conflict(
+                "key_not_delivered",
+                format!("the key {pending} waits for a deploy that brings it to the tenant"),
+            )
+            .advice(format!("bring it with `freehold tenant deploy {slug}`, or revoke it first")));
+        }
+        // All of it is one transaction: a deploy that is refused leaves no key behind.
+        let (mut key, secret) = make(tx, master, tenant, Some(old.id), &self.actor)?;
+        app_env::keep(tx, master, &mut key, &secret, grace_hours)?;
+        record(tx, &self.actor, "tenant_key.rotate", key.id, tenant, Some(old.id))?;
+        let job =
+            Redeploy { slug: slug.clone(), actor: self.actor, rules: self.rules }.apply(tx)?;
+        Ok(Rotated::Delivered(key, job))
     }
 }
 

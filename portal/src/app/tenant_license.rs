@@ -3,7 +3,7 @@
 
 use freehold_protocol::blueprint::Blueprint;
 
-use super::{licenses, plans, tenant_input::Fields};
+use super::{app_env, licenses, plans, tenant_input::Fields};
 use crate::{
     db::{Read, tenants::TenantRow},
     domain::{
@@ -33,15 +33,17 @@ pub(super) fn choose(read: &Read<'_>, id: LicenseId) -> Result<LicenseId, AppErr
 }
 
 /// Refuses to deploy a tenant whose license is worth nothing now, or whose blueprint wants more of
-/// the host than the license's plan gives. A tenant without a license is not bounded.
+/// the host than the license's plan gives, or of the portal what there is not. A tenant without a
+/// license is not bounded.
 ///
 /// # Errors
-/// `license_not_valid` (409), or the blueprint's fields (422).
+/// `license_not_valid` (409), or the blueprint's fields (422); see [`app_env::admit`].
 pub(super) fn allow_deploy(
     read: &Read<'_>,
     tenant: &TenantRow,
     blueprint: &Blueprint,
 ) -> Result<(), AppError> {
+    app_env::admit(read, tenant, blueprint)?;
     let Some(id) = tenant.license else { return Ok(()) };
     let license = licenses::find(read, id)?;
     let plan = plans::find(read, &license.plan)?;

@@ -91,6 +91,38 @@ impl Deploy {
     }
 }
 
+/// Somebody wants what runs to run again with what the portal delivers now.
+#[derive(Debug)]
+pub struct Redeploy {
+    /// Which tenant.
+    pub slug: TenantSlug,
+    /// Who asks.
+    pub actor: String,
+    /// How the job is queued.
+    pub rules: JobRules,
+}
+
+impl Redeploy {
+    /// Queues it. Which release is wanted stays as it is.
+    ///
+    /// # Errors
+    /// As a deploy; a tenant that is not deployed.
+    pub fn apply(self, tx: &Tx<'_>) -> Result<JobId, AppError> {
+        let tenant = find(tx, &self.slug)?;
+        let running = tenant.release_deployed.filter(|_| tenant.status != TenantStatus::Removed);
+        let Some(running) = running else { return Err(not_deployed(&tenant)) };
+        let Self { slug, actor, rules } = self;
+        let deploy = Deploy { slug, release: Some(running), actor, rules };
+        let job = deploy.apply(tx)?;
+        let mut after = find(tx, &tenant.slug)?;
+        if after.release_wanted != tenant.release_wanted {
+            after.release_wanted = tenant.release_wanted;
+            tenants::update_wanted(tx, &after)?;
+        }
+        Ok(job)
+    }
+}
+
 /// Somebody wants to know how a tenant is.
 #[derive(Debug)]
 pub struct Check {
@@ -111,11 +143,7 @@ impl Check {
         let tenant = find(tx, &self.slug)?;
         refuse_if_busy(&tenant)?;
         if tenant.release_deployed.is_none() {
-            return Err(AppError::conflict(
-                "not_deployed",
-                format!("the tenant {} is not deployed", tenant.slug),
-            )
-            .advice(format!("deploy it with `freehold tenant deploy {}`", tenant.slug)));
+            return Err(not_deployed(&tenant));
         }
         let work = Work::CheckTenant(CheckTenant { tenant: tenant.id, slug: tenant.slug.clone() });
         QueueJob { host: tenant.host_id, work, actor: self.actor, rules: self.rules }.apply(tx)
@@ -185,6 +213,11 @@ impl Remove {
         let work = Work::RemoveTenant(RemoveTenant { tenant: tenant.id, slug: tenant.slug, data });
         QueueJob { host: tenant.host_id, work, actor: self.actor, rules: self.rules }.apply(tx)
     }
+}
+
+fn not_deployed(tenant: &TenantRow) -> AppError {
+    AppError::conflict("not_deployed", format!("the tenant {} is not deployed", tenant.slug))
+        .advice(format!("deploy it with `freehold tenant deploy {}`", tenant.slug))
 }
 
 pub(super) fn removed(tenant: &TenantRow) -> AppError {

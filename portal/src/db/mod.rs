@@ -17,6 +17,7 @@ pub mod checkpoints;
 pub(crate) mod codec;
 mod commits;
 pub mod customers;
+pub mod delivered_keys;
 pub mod deployments;
 pub mod enrollments;
 pub mod events;
@@ -86,6 +87,7 @@ pub static PORTAL: Schema = Schema {
         ),
         ("report asked for", include_str!("../../../migrations/portal/0004_report_asked.sql")),
         ("users", include_str!("../../../migrations/portal/0005_users.sql")),
+        ("delivered keys", include_str!("../../../migrations/portal/0007_delivered_keys.sql")),
     ],
     setup: "",
     tuning: "PRAGMA wal_autocheckpoint = 1000;",

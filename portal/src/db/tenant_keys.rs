@@ -34,11 +34,15 @@ pub struct TenantKeyRow {
     pub last_used_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+    /// Whether jobs bring it into the tenant's environment ([`super::delivered_keys`]).
+    pub delivered: bool,
+    /// When a job that brought it was first reported as done.
+    pub delivered_at: Option<Timestamp>,
 }
 
 const SELECT: &str =
     "SELECT id, tenant_id, hash, prefix, last4, replaces, created_by, created_at, valid_until,
-    last_used_at, revoked_at FROM tenant_keys";
+    last_used_at, revoked_at, delivered, delivered_at FROM tenant_keys";
 
 fn of_row(row: &Row<'_>) -> rusqlite::Result<TenantKeyRow> {
     let time = |at: Option<i64>| at.map(Timestamp::from_millis);
@@ -54,6 +58,8 @@ fn of_row(row: &Row<'_>) -> rusqlite::Result<TenantKeyRow> {
         valid_until: time(row.get(8)?),
         last_used_at: time(row.get(9)?),
         revoked_at: time(row.get(10)?),
+        delivered: row.get(11)?,
+        delivered_at: time(row.get(12)?),
     })
 }
 
@@ -109,13 +115,15 @@ pub fn list(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// How many keys of a tenant are valid and not replaced.
+/// How many keys of a tenant are valid and not replaced, nor about to be.
 ///
 /// # Errors
 /// When the database fails.
 pub fn count_valid(read: &Read<'_>, tenant: TenantId) -> Result<u32, AppError> {
     Ok(read.sql().query_row(
-        "SELECT count(*) FROM tenant_keys WHERE tenant_id = ?1 AND revoked_at IS NULL AND valid_until IS NULL",
+        "SELECT count(*) FROM tenant_keys k WHERE tenant_id = ?1 AND revoked_at IS NULL AND valid_until IS NULL
+            AND NOT EXISTS (SELECT 1 FROM tenant_keys n WHERE n.tenant_id = ?1 AND n.replaces = k.id
+                AND n.revoked_at IS NULL)",
         [tenant.to_string()],
         |row| row.get(0),
     )?)
@@ -164,13 +172,28 @@ pub fn end_replaced(tx: &Tx<'_>, id: TenantKeyId) -> Result<(), AppError> {
     licensing::touch(tx)
 }
 
+/// The key that was made to replace this one, unless it was revoked.
+///
+/// # Errors
+/// When the database fails.
+pub fn successor(read: &Read<'_>, key: &TenantKeyRow) -> Result<Option<TenantKeyId>, AppError> {
+    Ok(read
+        .sql()
+        .query_row(
+            "SELECT id FROM tenant_keys WHERE tenant_id = ?1 AND replaces = ?2 AND revoked_at IS NULL LIMIT 1",
+            [key.tenant.to_string(), key.id.to_string()],
+            |row| column(row, 0),
+        )
+        .optional()?)
+}
+
 /// Revokes a key that is not revoked.
 ///
 /// # Errors
 /// `transition_refused`.
 pub fn revoke(tx: &Tx<'_>, id: TenantKeyId) -> Result<(), AppError> {
     let changed = tx.sql().execute(
-        "UPDATE tenant_keys SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL",
+        "UPDATE tenant_keys SET revoked_at = ?2, sealed = NULL WHERE id = ?1 AND revoked_at IS NULL",
         params![id.to_string(), tx.now().as_millis()],
     )?;
     licensing::touch(tx)?;

@@ -1,9 +1,19 @@
 //! API keys of tenants, as admins make them.
 
+use freehold_portal::{
+    db::{delivered_keys, deployments},
+    domain::ids::TenantKeyId,
+    keys::Place,
+};
+use freehold_protocol::{
+    ids::{JobId, TenantId},
+    report::Deployed,
+    secret::Secret,
+};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Answer, World},
+    harness::{Answer, SHOP, World},
     licensing::{license, with_customer},
 };
 
@@ -110,4 +120,98 @@ fn a_tenant_has_as_many_keys_as_its_plan_says_and_not_many_are_made_in_an_hour()
     make(&world).refused(429, "too_many_keys_made");
     world.clock.advance_secs(3541);
     make(&world).expect(201);
+}
+
+/// A release of `shop` whose app is given these variables.
+fn release(world: &World, environment: &str) {
+    let source =
+        SHOP.replace("      SEATS: ${SEATS}\n", &format!("      SEATS: ${{SEATS}}\n{environment}"));
+    world.post("/api/v1/blueprints", json!({ "source": source })).expect(201);
+}
+
+fn deploy(world: &World, release: u32) -> Answer {
+    world.post("/api/v1/tenants/acme/deploy", json!({ "release": release }))
+}
+
+#[test]
+fn a_deploy_that_needs_a_key_or_a_license_is_refused_without() {
+    let world = World::with_tenant();
+    release(&world, "      LICENSE: ${FREEHOLD_LICENSE_KEY}\n");
+    release(&world, "      KEY: ${FREEHOLD_TENANT_KEY}\n");
+    let refused = deploy(&world, 2);
+    assert_eq!(refused.pointers(), ["/license"]);
+    assert!(refused.text.contains("FREEHOLD_LICENSE_KEY"), "{}", refused.text);
+    for _ in 0..5 {
+        make(&world).expect(201);
+    }
+    deploy(&world, 3).refused(409, "too_many_keys");
+    let one = world.get(KEYS).expect(200)["items"][0]["id"].as_str().unwrap().to_owned();
+    world.as_owner("DELETE", &format!("{KEYS}/{one}")).send().expect(204);
+    deploy(&world, 3).expect(202);
+}
+
+#[test]
+fn a_key_that_the_app_has_is_replaced_by_a_job_and_never_shown() {
+    let world = World::with_tenant();
+    release(&world, "      KEY: ${FREEHOLD_TENANT_KEY}\n");
+    for _ in 0..4 {
+        make(&world).expect(201);
+    }
+    let key: TenantKeyId = id(&make(&world).expect(201)).parse().unwrap();
+    let tenant = world.get("/api/v1/tenants/acme").expect(200);
+    let tenant: TenantId = tenant["id"].as_str().unwrap().parse().unwrap();
+    let keys = world.portal.keys.current();
+    world
+        .portal
+        .db
+        .write(move |tx| {
+            let (row, owner) = (key.to_string(), tenant.to_string());
+            let place = Place {
+                table: "tenant_keys",
+                column: "sealed",
+                row: &row,
+                tenant: &owner,
+                version: 1,
+            };
+            let sealed = keys.master().seal(&place, &Secret::new("fhl_live_x".into()))?;
+            delivered_keys::mark(tx, key, &sealed, 3600)
+        })
+        .unwrap();
+    let rotate = || rotate(&world, &key.to_string(), json!({ "graceHours": 1 }));
+    // It waits for its first deploy, and then there is nothing yet to deploy anew.
+    rotate().refused(409, "key_not_delivered");
+    let job = JobId::from_uuid(uuid::Uuid::now_v7());
+    world
+        .portal
+        .db
+        .write(move |tx| {
+            delivered_keys::note_sent(tx, key, job)?;
+            delivered_keys::note_arrived(tx, tenant, job)
+        })
+        .unwrap();
+    rotate().refused(409, "not_deployed");
+    world
+        .portal
+        .db
+        .write(move |tx| deployments::note_deployed(tx, tenant, &running(tenant), true))
+        .unwrap();
+
+    // Five are the most: the one that replaces another needs no room of its own.
+    let made = rotate().expect(201);
+    assert_eq!((made.get("secret"), &made["key"]["delivery"]), (None, &json!("pending")));
+    let job = world.get(&format!("/api/v1/jobs/{}", made["job"].as_str().unwrap())).expect(200);
+    assert_eq!((&job["kind"], &job["tenant"]), (&json!("deploy_tenant"), &json!("acme")));
+    assert_eq!(states(&world), ["valid"; 6]);
+    rotate().refused(409, "key_not_delivered");
+    make(&world).refused(409, "too_many_keys");
+}
+
+/// What a host reports of release 2, in short.
+fn running(tenant: TenantId) -> Deployed {
+    serde_json::from_value(json!({
+        "project": "acme_shop", "domain": "acme.example.com", "endpoints": {}, "ports": {},
+        "release": { "blueprint": "shop", "number": 2, "digest": "0".repeat(64) },
+        "health": { "tenant": tenant, "at": 1, "status": "healthy", "containers": [], "problems": [] },
+    }))
+    .unwrap()
 }

@@ -152,3 +152,35 @@ fn plans_customers_and_keys_are_listed_and_changed() {
     );
     assert_eq!(body(&fake, 0), json!({ "graceHours": 1 }));
 }
+
+#[test]
+fn a_key_that_the_app_has_is_replaced_by_a_job_and_revoked_only_when_that_is_meant() {
+    let of = |delivery: Option<&str>| {
+        json!({ "id": ID, "hint": "fhl_live_Ab…yz", "state": "valid", "createdBy": "system", "createdAt": 0,
+                "delivery": delivery })
+    };
+    let fake =
+        Fake::start(vec![(201, json!({ "key": of(Some("pending")), "job": ID }).to_string())]);
+    let ran = World::new().run(Some(&fake), &["tenant", "key", "rotate", "acme", ID], "");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.out.contains(&format!("freehold job watch {ID}")), "{}", ran.out);
+    let fake = Fake::start(vec![page(of(Some("pending")))]);
+    let ran = World::new().run(Some(&fake), &["tenant", "key", "list", "acme"], "");
+    assert!(ran.out.contains("app, not yet"), "{}", ran.out);
+
+    let revoke = ["tenant", "key", "revoke", "acme", ID];
+    let fake = Fake::start(vec![page(of(Some("done")))]);
+    let ran = World::new().run(Some(&fake), &revoke, "");
+    assert_eq!(fake.asked().len(), 1, "nothing was revoked");
+    assert!(ran.code != 0 && ran.err.contains("--confirm acme"), "{}", ran.err);
+    let fake = Fake::start(vec![page(of(Some("done"))), (204, String::new())]);
+    let sure = [&revoke[..], &["--confirm", "acme"]].concat();
+    let ran = World::new().run(Some(&fake), &sure, "");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.out.contains("freehold tenant deploy acme"), "{}", ran.out);
+    assert!(fake.asked()[1].line.starts_with("DELETE "), "{}", fake.asked()[1].line);
+    // Nobody's app has this one.
+    let fake = Fake::start(vec![page(of(None)), (204, String::new())]);
+    let ran = World::new().run(Some(&fake), &revoke, "");
+    assert_eq!((ran.code, fake.asked().len()), (0, 2), "{}", ran.err);
+}

@@ -26,6 +26,9 @@ fn view(row: &TenantKeyRow, now: Timestamp) -> TenantKeyView {
         id: row.id,
         hint: format!("{}…{}", row.prefix, row.last4),
         state: app::state(row, now).to_owned(),
+        delivery: row
+            .delivered
+            .then(|| if row.delivered_at.is_some() { "done" } else { "pending" }.to_owned()),
         replaces: row.replaces,
         created_by: row.created_by.clone(),
         created_at: row.created_at,
@@ -49,8 +52,8 @@ pub(super) fn list(ctx: &Context<'_>, slug: &TenantSlug) -> Result<Answer, AppEr
 
 fn made(tx: &Tx<'_>, slug: &TenantSlug, made: (TenantKeyRow, Secret)) -> Result<Answer, AppError> {
     let (key, secret) = made;
-    let created =
-        TenantKeyCreated { key: view(&key, tx.now()), secret: secret.expose().to_owned() };
+    let secret = Some(secret.expose().to_owned());
+    let created = TenantKeyCreated { key: view(&key, tx.now()), secret, job: None };
     Ok(Answer::json(201, &created)?.location(paths::tenant_key(slug, key.id)).secret())
 }
 
@@ -67,9 +70,18 @@ pub(super) fn rotate(
     id: TenantKeyId,
 ) -> Result<Answer, AppError> {
     let request = input::body_or_default(ctx.request)?;
-    let rotate = app::RotateKey { slug: slug.clone(), id, request, actor: ctx.actor() };
+    let rotate =
+        app::RotateKey { slug: slug.clone(), id, request, actor: ctx.actor(), rules: ctx.rules };
     let keys = ctx.keys.clone();
-    ctx.create(move |tx| made(tx, &slug, rotate.apply(tx, keys.master())?))
+    ctx.create(move |tx| match rotate.apply(tx, keys.master())? {
+        app::Rotated::Shown(key, secret) => made(tx, &slug, (key, secret)),
+        app::Rotated::Delivered(key, job) => {
+            let key = view(&key, tx.now());
+            let location = paths::tenant_key(&slug, key.id);
+            let created = TenantKeyCreated { key, secret: None, job: Some(job) };
+            Ok(Answer::json(201, &created)?.location(location))
+        }
+    })
 }
 
 pub(super) fn revoke(

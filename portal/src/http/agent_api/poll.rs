@@ -55,6 +55,7 @@ pub(super) fn poll(
             lease_secs: i64::from(portal.config.lease_secs),
             expect_secs: rhythm.expect_secs(),
         },
+        url_for_apps: portal.config.url_for_apps(),
         first: true,
     };
     // The place is taken before the look, so that nothing queued in between is missed.

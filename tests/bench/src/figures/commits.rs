@@ -76,7 +76,11 @@ fn rate(bench: &Bench, db: &Db, host: HostId, writers: usize) -> f64 {
                         host,
                         work: Work::ProbeHost(ProbeHost {}),
                         actor: "bench".into(),
-                        rules: JobRules { max_attempts: 3, expiry_secs: 3600 },
+                        rules: JobRules {
+                            max_attempts: 3,
+                            expiry_secs: 3600,
+                            has_public_url: false,
+                        },
                     };
                     db.write(move |tx| job.apply(tx)).expect("a commit");
                     count.fetch_add(1, Ordering::Relaxed);

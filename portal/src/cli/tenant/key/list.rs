@@ -23,13 +23,22 @@ pub(crate) struct Args {
     limit: Option<u32>,
 }
 
+/// Who has the key: the app by a deploy, or whoever was shown it.
+fn holder(key: &TenantKeyView) -> String {
+    match key.delivery.as_deref() {
+        Some("pending") => "app, not yet".into(),
+        Some(_) => "app".into(),
+        None => "other".into(),
+    }
+}
+
 /// Lists all pages.
 pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, CliError> {
     let path = paths::tenant_keys(&args.slug);
     let keys: Vec<TenantKeyView> = ctx.client()?.list(&path, &Vec::new(), args.limit)?;
     let now = ctx.now();
     ctx.entries(&keys, "the tenant has no key", |keys| {
-        let mut table = Table::new(["ID", "HINT", "BY", "AGE", "USED", "STATE"]);
+        let mut table = Table::new(["ID", "HINT", "BY", "AGE", "USED", "IN", "STATE"]);
         for key in keys {
             let state = match (key.state.as_str(), key.valid_until) {
                 ("replaced", Some(until)) => format!("replaced, good until {}", moment(until, now)),
@@ -41,6 +50,7 @@ pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, CliError> {
                 key.created_by.clone(),
                 age(key.created_at, now),
                 key.last_used_at.map_or_else(|| "never".into(), |at| age(at, now)),
+                holder(key),
                 state,
             ]);
         }

@@ -36,8 +36,17 @@ fn show(created: &TenantKeyCreated, note: &str, ctx: &mut Ctx) -> Result<Exit, C
         ctx.document(created)?;
         return Ok(Exit::Ok);
     }
-    ctx.note(format_args!("Key {}{note}, shown this once:", created.key.id));
-    // Alone on standard output, so that it can be redirected into a file.
-    ctx.line(clean(&created.secret))?;
+    let id = created.key.id;
+    match (&created.secret, created.job) {
+        (Some(secret), _) => {
+            ctx.note(format_args!("Key {id}{note}, shown this once:"));
+            // Alone on standard output, so that it can be redirected into a file.
+            ctx.line(clean(secret))?;
+        }
+        (None, Some(job)) => ctx.text(&format!(
+            "Key {id}{note}: job {job} brings it to the app, and the old one stays good until then and for its grace period\nFollow it with `freehold job watch {job}`\n"
+        ))?,
+        (None, None) => ctx.text(&format!("Key {id}{note}\n"))?,
+    }
     Ok(Exit::Ok)
 }

@@ -1,0 +1,102 @@
+//! API keys that jobs bring into tenants' own environment: which one is brought next, and what of it
+//! has arrived.
+
+use freehold_protocol::{
+    ids::{JobId, TenantId},
+    time::Timestamp,
+};
+use rusqlite::{OptionalExtension, params};
+
+use super::{
+    Read, Tx, expect_one, licensing,
+    row::column,
+    tenant_keys::{self, TenantKeyRow},
+};
+use crate::{domain::ids::TenantKeyId, error::AppError};
+
+/// Marks a key as one that jobs bring: keeps it sealed, and how long the one before it stays good once
+/// it has arrived.
+///
+/// # Errors
+/// When the database fails.
+pub fn mark(tx: &Tx<'_>, id: TenantKeyId, sealed: &[u8], grace_secs: i64) -> Result<(), AppError> {
+    let changed = tx.sql().execute(
+        "UPDATE tenant_keys SET delivered = 1, sealed = ?2, grace_secs = ?3 WHERE id = ?1",
+        params![id.to_string(), sealed, grace_secs],
+    )?;
+    expect_one(changed, "key")
+}
+
+/// The key that the next deploy brings, and its sealed form: the youngest that is good without end.
+///
+/// # Errors
+/// When the database fails.
+pub fn next(
+    read: &Read<'_>,
+    tenant: TenantId,
+) -> Result<Option<(TenantKeyRow, Vec<u8>)>, AppError> {
+    let found: Option<(TenantKeyId, Vec<u8>)> = read
+        .sql()
+        .prepare_cached(
+            "SELECT id, sealed FROM tenant_keys WHERE tenant_id = ?1 AND delivered = 1 AND sealed IS NOT NULL
+                AND revoked_at IS NULL AND valid_until IS NULL ORDER BY id DESC LIMIT 1",
+        )?
+        .query_row([tenant.to_string()], |row| Ok((column(row, 0)?, row.get(1)?)))
+        .optional()?;
+    let Some((id, sealed)) = found else { return Ok(None) };
+    Ok(tenant_keys::by_id(read, tenant, id)?.map(|key| (key, sealed)))
+}
+
+/// Notes which job carries a key.
+///
+/// # Errors
+/// When the database fails.
+pub fn note_sent(tx: &Tx<'_>, id: TenantKeyId, job: JobId) -> Result<(), AppError> {
+    let changed = tx.sql().execute(
+        "UPDATE tenant_keys SET sent_with = ?2 WHERE id = ?1",
+        params![id.to_string(), job.to_string()],
+    )?;
+    expect_one(changed, "key")
+}
+
+/// Notes that a job is done that carried a key: the key and its grace period, when it has arrived for
+/// the first time.
+///
+/// # Errors
+/// When the database fails.
+pub fn note_arrived(
+    tx: &Tx<'_>,
+    tenant: TenantId,
+    job: JobId,
+) -> Result<Option<(TenantKeyId, i64)>, AppError> {
+    Ok(tx
+        .sql()
+        .query_row(
+            "UPDATE tenant_keys SET delivered_at = ?3
+             WHERE tenant_id = ?1 AND sent_with = ?2 AND delivered_at IS NULL AND revoked_at IS NULL
+             RETURNING id, coalesce(grace_secs, 0)",
+            params![tenant.to_string(), job.to_string(), tx.now().as_millis()],
+            |row| Ok((column(row, 0)?, row.get(1)?)),
+        )
+        .optional()?)
+}
+
+/// Lets the other keys that jobs have brought to a tenant end at `until`, and forgets them: none of them
+/// will be brought again. The answer is how many there were.
+///
+/// # Errors
+/// When the database fails.
+pub fn end_former(
+    tx: &Tx<'_>,
+    tenant: TenantId,
+    but: TenantKeyId,
+    until: Timestamp,
+) -> Result<usize, AppError> {
+    let ended = tx.sql().execute(
+        "UPDATE tenant_keys SET valid_until = ?3, sealed = NULL
+         WHERE tenant_id = ?1 AND id <> ?2 AND delivered = 1 AND revoked_at IS NULL AND valid_until IS NULL",
+        params![tenant.to_string(), but.to_string(), until.as_millis()],
+    )?;
+    licensing::touch(tx)?;
+    Ok(ended)
+}
