@@ -61,6 +61,10 @@ pub struct Config {
     pub job_expiry_minutes: u32,
     /// Attempts of a job whose failure a retry may mend.
     pub max_attempts: u32,
+    /// Whether somebody else than who asked must approve a provision request.
+    pub four_eyes: bool,
+    /// Whether a tenant's first deployment needs an approved provision request.
+    pub approval_required: bool,
     /// Days for which a finished job keeps the events that tell its steps.
     pub keep_events_days: u32,
     /// Most events of all jobs together; beyond it those of the oldest finished jobs go.
@@ -116,6 +120,8 @@ impl Default for Config {
             stale_job_minutes: 30,
             job_expiry_minutes: 60,
             max_attempts: 3,
+            four_eyes: true,
+            approval_required: false,
             keep_events_days: 30,
             keep_events_max: 1_000_000,
             keep_jobs_days: 90,
@@ -240,6 +246,7 @@ impl Config {
             max_attempts: self.max_attempts,
             expiry_secs: i64::from(self.job_expiry_minutes) * 60,
             has_public_url: !self.public_url.is_empty(),
+            approval_required: self.approval_required,
         }
     }
 

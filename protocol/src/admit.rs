@@ -5,7 +5,7 @@
 
 use crate::{
     dsse::{Envelope, EnvelopeError, Verified},
-    ids::{AgentId, Nonce, PortalId, Sha256Digest},
+    ids::{AgentId, Nonce, PortalId, ProvisionRequestId, Sha256Digest},
     job::Job,
     time::Timestamp,
     trust::Trust,
@@ -99,6 +99,12 @@ pub enum Refusal {
     /// The job does not follow the recorded one.
     #[error("the job follows another history than this agent's")]
     OtherHistory,
+    /// The job carries an approval, and its work is not what was approved.
+    #[error("the job's work is not what was approved with the request {request}")]
+    OtherWork {
+        /// The request that the job names.
+        request: ProvisionRequestId,
+    },
     /// The envelopes are not the ones that the signed answer lists.
     #[error("the job envelopes are not the ones that the signed answer lists")]
     NotListed,
@@ -121,6 +127,7 @@ impl Refusal {
             Self::Replayed { .. } => "replayed",
             Self::Gap { .. } => "gap",
             Self::OtherHistory => "other_history",
+            Self::OtherWork { .. } => "other_work",
             Self::NotListed => "not_listed",
             Self::TooMany => "too_many",
         }
@@ -202,7 +209,12 @@ fn check_job(standing: &Standing<'_>, head: &Head, job: &Job) -> Result<(), Refu
     if job.prev != head.hash {
         return Err(Refusal::OtherHistory);
     }
-    Ok(())
+    match &job.approval {
+        Some(approval) if !approval.is_of(&job.work) => {
+            Err(Refusal::OtherWork { request: approval.request })
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Why a recorded job may not be started.

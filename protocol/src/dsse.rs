@@ -1,7 +1,7 @@
 //! Signed envelopes (DSSE 1.0.2) and the one function that opens them.
 //!
 //! The signature covers the exact bytes that travel together with their meaning (the payload
-//! type); they are parsed only after it holds. There is no canonical JSON anywhere.
+//! type); they are parsed only after it holds. No signature leans on canonical JSON.
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

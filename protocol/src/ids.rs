@@ -27,7 +27,9 @@ pub(crate) mod limits {
         port::MIN_PORT,
     };
 }
-pub use uuids::{AgentId, HostId, JobId, Nonce, PortalId, ReleaseId, TenantId, TokenId};
+pub use uuids::{
+    AgentId, HostId, JobId, Nonce, PortalId, ProvisionRequestId, ReleaseId, TenantId, TokenId,
+};
 
 /// Why a text is not a value of a type.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     app_env::SealedEnv,
+    approval::Approval,
     blueprint::Blueprint,
     ids::{
         AgentId, BlueprintName, Domain, Email, JobId, ParseIdError, PortalId, Sha256Digest,
@@ -56,6 +57,9 @@ pub struct Job {
     /// How far the portal's audit log went when the job was signed. The host keeps it, and its report
     /// names this job's digest: a history that is rewritten later does not fit what is kept there.
     pub audit: AuditHead,
+    /// What somebody had to approve before the job was queued; see [`Approval`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
     /// What to do.
     pub work: Work,
     /// What the tenant's app is given, when the blueprint asks for it.

@@ -27,6 +27,7 @@
 pub mod address;
 pub mod admit;
 pub mod app_env;
+pub mod approval;
 pub mod blueprint;
 pub mod dsse;
 pub mod enroll;

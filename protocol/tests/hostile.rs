@@ -10,6 +10,7 @@ use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use ed25519_dalek::hazmat::{ExpandedSecretKey, raw_sign};
 use freehold_protocol::{
     admit::{self, NotStarted},
+    approval::{Approval, work_digest},
     dsse::{Envelope, pre_authentication_encoding},
     ids::{Nonce, Sha256Digest},
     job::Job,
@@ -122,6 +123,20 @@ fn for_another_agent() {
     let mut poll = world.poll(&[]);
     poll.agent_id = OTHER_ID.parse().unwrap();
     refused(&world, &world.answer_with(&poll, &[]), "other_agent");
+}
+
+#[test]
+fn with_another_work_than_was_approved() {
+    let world = World::new();
+    let with = |digest| {
+        let mut job = world.job(1, Sha256Digest::ZERO);
+        job.approval = Some(Approval { request: OTHER_ID.parse().unwrap(), digest });
+        world.answer(&[world.sign(&job)])
+    };
+    let honest = work_digest(&world.job(1, Sha256Digest::ZERO).work).unwrap();
+    admit::admit(&world.standing(), &with(honest)).unwrap();
+    refused(&world, &with(Sha256Digest::of(b"another work")), "other_work");
+    refused(&world, &with(Sha256Digest::ZERO), "other_work");
 }
 
 #[test]

@@ -54,6 +54,7 @@ const SHAPES: &[(&str, Reader, Roundtrip)] = &[
     ("job-check-tenant", Strict, through::<Job>),
     ("job-deploy-app-env", Strict, through::<Job>),
     ("job-deploy-tenant", Strict, through::<Job>),
+    ("job-deploy-tenant-approved", Strict, through::<Job>),
     ("job-probe-host", Strict, through::<Job>),
     ("job-remove-tenant-delete", Strict, through::<Job>),
     ("job-remove-tenant-keep", Strict, through::<Job>),
@@ -160,6 +161,13 @@ fn what_is_shown_ignores_a_field_that_it_does_not_know() {
         }
     }
     assert!(refused.is_empty(), "refused or kept:\n  {}", refused.join("\n  "));
+}
+
+#[test]
+fn an_approval_of_another_program_is_of_the_same_work() {
+    // Python has computed this digest: json.dumps(work, sort_keys=True, separators=(",", ":")).
+    let job: Job = serde_json::from_value(fixture("job-deploy-tenant-approved")).unwrap();
+    assert!(job.approval.unwrap().is_of(&job.work));
 }
 
 #[test]

@@ -20,6 +20,7 @@ pub mod licenses;
 pub mod outer;
 pub mod paths;
 pub mod plans;
+pub mod requests;
 pub mod schema;
 pub mod tenant_keys;
 pub mod tenants;

@@ -51,6 +51,9 @@ pub const CUSTOMERS: &str = "/api/v1/customers";
 /// `GET` a page of [`super::licenses::LicenseView`], `POST` a [`super::licenses::CreateLicense`].
 pub const LICENSES: &str = "/api/v1/licenses";
 
+/// `GET` a page of [`super::requests::RequestView`], `POST` a [`super::requests::CreateRequest`].
+pub const REQUESTS: &str = "/api/v1/requests";
+
 /// `GET`, `PATCH` a [`super::users::UpdateUser`], `DELETE`.
 #[must_use]
 pub fn user(id: impl Display) -> String {
@@ -251,4 +254,18 @@ pub fn tenant_key(slug: impl Display, id: impl Display) -> String {
 #[must_use]
 pub fn tenant_key_rotate(slug: impl Display, id: impl Display) -> String {
     format!("{TENANTS}/{slug}/keys/{id}/rotate")
+}
+
+/// `GET`: [`super::requests::RequestView`].
+#[must_use]
+pub fn request(id: impl Display) -> String {
+    format!("{REQUESTS}/{id}")
+}
+
+/// `POST`: `approve` an [`super::requests::ApproveRequest`] (or no body), `reject` a
+/// [`super::requests::RejectRequest`], `withdraw` and `retry` without body, each answered by
+/// [`super::requests::RequestView`].
+#[must_use]
+pub fn request_do(id: impl Display, what: &str) -> String {
+    format!("{REQUESTS}/{id}/{what}")
 }

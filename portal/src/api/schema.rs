@@ -16,6 +16,7 @@ use super::{
     ingest::{DEFAULT_LINES, MAX_PAGE_LINES, MAX_SEARCH_BYTES},
     jobs::MAX_REASON_BYTES,
     licenses::{MAX_EXPIRES_AT, MAX_REASON_CHARS},
+    requests::MAX_TEXT_CHARS,
     tenants::MAX_NAME_CHARS,
     tokens::MAX_TOKEN_NAME_CHARS,
 };
@@ -27,6 +28,7 @@ use crate::{
         job::JobState,
         license::{ExpiryStrategy, LicenseStatus},
         password,
+        request::{DeploymentModel, RequestStatus},
         tenant::TenantStatus,
     },
 };
@@ -37,6 +39,10 @@ const LINE: &str = r"^[^\s\x00-\x1f\x7f-\x9f](?:[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\
 const PLAIN: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
 /// No control characters but line breaks and tabs.
 const LINES: &str = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$";
+
+/// The same, and not blank.
+const WRITTEN: &str =
+    r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$";
 
 /// Declares types that exist only as schemas.
 macro_rules! schemas {
@@ -72,6 +78,10 @@ schemas! {
     JobKindWord = { "type": "string", "enum": words(&JobKind::ALL, |word| word.as_str()) };
     /// A license's status.
     LicenseStatusWord = { "type": "string", "enum": words(LicenseStatus::ALL, |word| word.as_str()) };
+    /// A request's status.
+    RequestStatusWord = { "type": "string", "enum": words(RequestStatus::ALL, |word| word.as_str()) };
+    /// How a tenant is set apart from others.
+    DeploymentModelWord = { "type": "string", "enum": words(DeploymentModel::ALL, |word| word.as_str()) };
     /// What happens when a license's time is over.
     ExpiryStrategyWord = { "type": "string", "enum": words(ExpiryStrategy::ALL, |word| word.as_str()) };
     /// How grave a line is.
@@ -119,6 +129,10 @@ schemas! {
     NoteText = { "type": "string", "pattern": r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f]*$", "maxLength": MAX_NOTE_BYTES };
     /// Notes about a customer.
     NotesText = { "type": "string", "pattern": LINES, "maxLength": MAX_NOTES_BYTES };
+    /// Why something is wanted, or is turned down.
+    WrittenText = { "type": "string", "pattern": WRITTEN, "minLength": 1, "maxLength": MAX_TEXT_CHARS };
+    /// What there is to say to something.
+    CommentText = { "type": "string", "pattern": LINES, "maxLength": MAX_TEXT_CHARS };
     /// What a customer's apps send as their organization.
     OrganizationId = {
         "type": "string", "pattern": "^[!-~]+$", "minLength": 1, "maxLength": MAX_ORGANIZATION_CHARS,

@@ -10,7 +10,7 @@ use crate::{
         Read, Tx,
         audit::{self, Entry},
         customers::{self, CustomerRow},
-        licenses,
+        licenses, requests,
     },
     domain::{ids::CustomerId, license::LicenseStatus},
     error::AppError,
@@ -175,6 +175,13 @@ impl DeleteCustomer {
                 tenants.len()
             ))
             .advice("remove the customer's tenants first, or give them another license"));
+        }
+        if let Some(request) = requests::open_of_customer(tx, customer.id)? {
+            return Err(in_use(format!(
+                "the request {request} for a tenant of {} is not closed",
+                customer.name
+            ))
+            .advice(format!("have it decided first: `freehold request show {request}`")));
         }
         let filter = licenses::Filter { customer: Some(customer.id), ..Default::default() };
         let all = licenses::list(tx, &filter, "", MAX_LICENSES + 1)?;

@@ -2,6 +2,7 @@
 
 use freehold_protocol::{
     app_env::SealedEnv,
+    approval::Approval,
     dsse::{Envelope, EnvelopeError},
     failure::{Failure, FailureClass},
     ids::Sha256Digest,
@@ -18,6 +19,7 @@ use crate::{
         chain::{self, Link},
         deployments,
         jobs::{self, JobRow, Lease},
+        requests,
     },
     domain::{job::JobState, tenant},
     error::AppError,
@@ -47,6 +49,12 @@ pub(super) fn dispatch(
     let audit = audit::head(tx)?;
     for job in ready {
         let (seq, prev) = (head.seq + 1, head.hash);
+        let approval = requests::approval(tx, job.id)?;
+        // The agent would refuse it, and everything after it.
+        if approval.is_some_and(|approval| !approval.is_of(&job.work)) {
+            settle(tx, &job, JobState::Failed, &other_work(), "system")?;
+            continue;
+        }
         let app_env = match app_env::of_job(tx, keys, poll.url_for_apps.as_deref(), agent, &job)? {
             Ok(app_env) => app_env,
             Err(failure) => {
@@ -54,7 +62,8 @@ pub(super) fn dispatch(
                 continue;
             }
         };
-        let envelope = match sign(tx, keys, (agent, agent_key), (&job, app_env), (head, audit)) {
+        let beside = (approval, app_env);
+        let envelope = match sign(tx, keys, (agent, agent_key), (&job, beside), (head, audit)) {
             Ok(envelope) => envelope,
             Err(EnvelopeError::TooLarge { limit_bytes }) => {
                 let failure = Failure::new(
@@ -87,11 +96,19 @@ pub(super) fn dispatch(
     Ok((links, head))
 }
 
+fn other_work() -> Failure {
+    Failure::new(
+        FailureClass::Refused,
+        "the job's work is not what was approved",
+        "the database was changed by hand, or another version writes the work differently: forget the tenant and ask for it anew with `freehold request create`",
+    )
+}
+
 fn sign(
     tx: &Tx<'_>,
     keys: &PortalKeys,
     (agent, agent_key): (&AgentRow, Sha256Digest),
-    (job, app_env): (&JobRow, Option<SealedEnv>),
+    (job, (approval, app_env)): (&JobRow, (Option<Approval>, Option<SealedEnv>)),
     (head, audit): (Head, AuditHead),
 ) -> Result<Envelope, EnvelopeError> {
     let payload = Job {
@@ -109,6 +126,7 @@ fn sign(
         timeout_secs: job.timeout_secs,
         actor: job.actor.clone(),
         audit,
+        approval,
         work: job.work.clone(),
         app_env,
     };

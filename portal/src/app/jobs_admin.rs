@@ -3,10 +3,11 @@
 use freehold_protocol::{
     failure::{Failure, FailureClass},
     ids::JobId,
+    job::JobKind,
 };
 use serde_json::json;
 
-use super::queue_job::JobRules;
+use super::{queue_job::JobRules, settle::follow, tenant_work::approval_required};
 use crate::{
     api::jobs::MAX_REASON_BYTES,
     db::{
@@ -14,12 +15,9 @@ use crate::{
         audit::{self, Entry},
         deployments, hosts, job_views,
         jobs::{self, JobRow, Rest},
-        tenants,
+        requests, tenants,
     },
-    domain::{
-        job::JobState,
-        tenant::{TenantStatus, after_job},
-    },
+    domain::{job::JobState, tenant::TenantStatus},
     error::AppError,
 };
 
@@ -47,10 +45,7 @@ fn record(
 
 /// Moves the tenant of a job to where the job's new state puts it.
 fn move_tenant(tx: &Tx<'_>, job: &JobRow, state: JobState) -> Result<(), AppError> {
-    let Some(id) = job.tenant_id else { return Ok(()) };
-    let Some(standing) = deployments::standing(tx, id)? else { return Ok(()) };
-    let to = after_job(job.kind, state, standing.status, standing.release_deployed.is_some());
-    deployments::set_status(tx, id, standing.status, to)
+    job.tenant_id.map_or(Ok(()), |tenant| follow(tx, tenant, job, state))
 }
 
 fn wake(tx: &Tx<'_>, job: &JobRow) -> Result<(), AppError> {
@@ -172,6 +167,13 @@ impl RetryJob {
                     "tenant_busy",
                     format!("job {open} of the same tenant is not at rest"),
                 ));
+            }
+            if self.rules.approval_required
+                && job.kind == JobKind::DeployTenant
+                && requests::approval(tx, job.id)?.is_none()
+                && !deployments::was_deployed(tx, id)?
+            {
+                return Err(approval_required(tx, &tenant)?);
             }
             if job_views::is_overtaken(tx, job.id, id)? {
                 return Err(AppError::conflict(

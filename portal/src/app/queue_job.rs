@@ -12,7 +12,8 @@ use crate::{
     db::{
         Tx,
         audit::{self, Entry},
-        hosts, jobs,
+        hosts::{self, HostRow},
+        jobs,
     },
     error::AppError,
 };
@@ -26,6 +27,8 @@ pub struct JobRules {
     pub expiry_secs: i64,
     /// Whether the portal is told its own address, for apps on the hosts.
     pub has_public_url: bool,
+    /// Whether a tenant's first deployment needs an approved provision request.
+    pub approval_required: bool,
 }
 
 /// How long a job may run, in seconds.
@@ -65,16 +68,7 @@ impl QueueJob {
     pub fn apply(self, tx: &Tx<'_>) -> Result<JobId, AppError> {
         app_env::admit_address(&self.work, self.rules.has_public_url)?;
         let host = hosts::get(tx, self.host)?;
-        if host.revoked_at.is_some() {
-            return Err(AppError::conflict(
-                "host_revoked",
-                format!("the host {} was revoked", host.name),
-            )
-            .advice(format!(
-                "enroll a machine anew first: `freehold host token {}`, then `freehold-agent enroll` there",
-                host.name
-            )));
-        }
+        refuse_revoked(&host)?;
         let id = JobId::from_uuid(Uuid::now_v7());
         let kind = self.work.kind();
         jobs::insert(
@@ -104,4 +98,20 @@ impl QueueJob {
         }
         Ok(id)
     }
+}
+
+/// Refuses a host that was given up.
+///
+/// # Errors
+/// `host_revoked`.
+pub(super) fn refuse_revoked(host: &HostRow) -> Result<(), AppError> {
+    if host.revoked_at.is_none() {
+        return Ok(());
+    }
+    Err(AppError::conflict("host_revoked", format!("the host {} was revoked", host.name)).advice(
+        format!(
+            "enroll a machine anew first: `freehold host token {}`, then `freehold-agent enroll` there",
+            host.name
+        ),
+    ))
 }

@@ -3,6 +3,7 @@
 use freehold_protocol::{failure::Failure, ids::TenantId};
 use serde_json::json;
 
+use super::request_follow;
 use crate::{
     db::{
         Tx,
@@ -49,7 +50,7 @@ pub(super) fn record(
     )
 }
 
-/// Moves a tenant to the status that follows from its job's state.
+/// Moves a tenant to the status that follows from its job's state, and the request that brought it.
 pub(super) fn follow(
     tx: &Tx<'_>,
     tenant: TenantId,
@@ -61,5 +62,5 @@ pub(super) fn follow(
         let next = tenant::after_job(job.kind, state, standing.status, deployed);
         deployments::set_status(tx, tenant, standing.status, next)?;
     }
-    Ok(())
+    request_follow::follow(tx, job, state)
 }

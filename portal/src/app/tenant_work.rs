@@ -7,6 +7,7 @@ use freehold_protocol::{
 
 use super::{
     queue_job::{JobRules, QueueJob},
+    tenant_draft::refuse_held_domain,
     tenant_input::Fields,
     tenant_license,
     tenants::{find, refuse_if_full},
@@ -14,10 +15,10 @@ use super::{
 use crate::{
     api::tenants as wire,
     db::{
-        Tx, blueprints, deployments, hosts,
+        Read, Tx, blueprints, deployments, hosts, requests,
         tenants::{self, TenantRow},
     },
-    domain::tenant::TenantStatus,
+    domain::{request::RequestStatus, tenant::TenantStatus},
     error::AppError,
 };
 
@@ -51,42 +52,15 @@ impl Deploy {
             | TenantStatus::Cancelled
             | TenantStatus::Removing => refuse_if_busy(&tenant)?,
         }
+        if self.rules.approval_required && !deployments::was_deployed(tx, tenant.id)? {
+            return Err(approval_required(tx, &tenant)?);
+        }
         let number = self.release.unwrap_or(tenant.release_wanted);
-        let release = blueprints::release(tx, &tenant.blueprint, number)?.ok_or_else(|| {
-            AppError::invalid("/release", format!("{} has no release {number}", tenant.blueprint))
-        })?;
-        let (_, model) = blueprints::content(tx, &tenant.blueprint, number)?;
-        let mut fields = Fields::default();
-        fields.settings(&model, &tenant.settings);
-        fields.required_settings(&model, &tenant.settings);
-        fields.done()?;
-        tenant_license::allow_deploy(tx, &tenant, &model)?;
+        let work = deployment(tx, &tenant, number)?;
         if tenant.release_wanted != number {
             tenant.release_wanted = number;
             tenants::update_wanted(tx, &tenant)?;
         }
-        let admin = match (&tenant.admin_email, tenant.onboarded) {
-            (Some(email), false) => Some(Admin {
-                email: email.clone(),
-                name: tenant.admin_name.clone().unwrap_or_else(|| email.as_str().to_owned()),
-            }),
-            _ => None,
-        };
-        let work = Work::DeployTenant(Box::new(DeployTenant {
-            tenant: tenant.id,
-            slug: tenant.slug.clone(),
-            name: tenant.name.clone(),
-            domain: tenant.domain.clone(),
-            release: ReleaseRef {
-                blueprint: tenant.blueprint.clone(),
-                number,
-                digest: release.digest,
-            },
-            blueprint: model,
-            settings: tenant.settings.clone(),
-            admin,
-            certificate: tenant.certificate.clone(),
-        }));
         QueueJob { host: tenant.host_id, work, actor: self.actor, rules: self.rules }.apply(tx)
     }
 }
@@ -121,6 +95,63 @@ impl Redeploy {
         }
         Ok(job)
     }
+}
+
+/// The work that brings a tenant to a release, if it may be brought there.
+///
+/// # Errors
+/// An unknown release, wrong or missing settings, a license that is worth nothing now or gives too little.
+pub(super) fn deployment(
+    read: &Read<'_>,
+    tenant: &TenantRow,
+    number: u32,
+) -> Result<Work, AppError> {
+    let release = blueprints::release(read, &tenant.blueprint, number)?.ok_or_else(|| {
+        AppError::invalid("/release", format!("{} has no release {number}", tenant.blueprint))
+    })?;
+    let (_, model) = blueprints::content(read, &tenant.blueprint, number)?;
+    let mut fields = Fields::default();
+    fields.settings(&model, &tenant.settings);
+    fields.required_settings(&model, &tenant.settings);
+    fields.done()?;
+    tenant_license::allow_deploy(read, tenant, &model)?;
+    let admin = match (&tenant.admin_email, tenant.onboarded) {
+        (Some(email), false) => Some(Admin {
+            email: email.clone(),
+            name: tenant.admin_name.clone().unwrap_or_else(|| email.as_str().to_owned()),
+        }),
+        _ => None,
+    };
+    Ok(Work::DeployTenant(Box::new(DeployTenant {
+        tenant: tenant.id,
+        slug: tenant.slug.clone(),
+        name: tenant.name.clone(),
+        domain: tenant.domain.clone(),
+        release: ReleaseRef { blueprint: tenant.blueprint.clone(), number, digest: release.digest },
+        blueprint: model,
+        settings: tenant.settings.clone(),
+        admin,
+        certificate: tenant.certificate.clone(),
+    })))
+}
+
+/// The refusal of a first deployment that nobody has approved, with the way to it.
+pub(super) fn approval_required(read: &Read<'_>, tenant: &TenantRow) -> Result<AppError, AppError> {
+    let slug = &tenant.slug;
+    let next = match requests::by_tenant(read, tenant.id)? {
+        Some(request) if request.status == RequestStatus::Failed => {
+            format!("try what was approved again: `freehold request retry {}`", request.id)
+        }
+        Some(request) => format!("see `freehold request show {}`", request.id),
+        None => format!(
+            "forget this tenant (`freehold tenant forget {slug}`) and ask for it with `freehold request create`"
+        ),
+    };
+    Ok(AppError::conflict(
+        "approval_required",
+        format!("the first deployment of the tenant {slug} must be approved"),
+    )
+    .advice(next))
 }
 
 /// Somebody wants to know how a tenant is.
@@ -238,6 +269,7 @@ fn bring_back(tx: &Tx<'_>, tenant: &TenantRow) -> Result<(), AppError> {
         )
         .advice("move that tenant to another domain first"));
     }
+    refuse_held_domain(tx, &tenant.domain, None)?;
     // It did not count while it was removed.
     refuse_if_full(tx, &hosts::get(tx, tenant.host_id)?)?;
     deployments::set_status(tx, tenant.id, tenant.status, TenantStatus::Pending)

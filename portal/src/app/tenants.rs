@@ -1,8 +1,6 @@
 //! What admins want of tenants themselves: create, change, forget. Work on their hosts is in
 //! `tenant_work.rs`.
 
-use std::collections::BTreeMap;
-
 use freehold_protocol::ids::{JobId, TenantId, TenantSlug};
 use serde_json::json;
 use uuid::Uuid;
@@ -10,7 +8,9 @@ use uuid::Uuid;
 use super::{
     license_status,
     queue_job::JobRules,
-    tenant_input::{Fields, given},
+    request_follow,
+    tenant_draft::{Wanted, draft, refuse_held_domain},
+    tenant_input::Fields,
     tenant_license,
     tenant_work::{Deploy, refuse_if_busy, removed},
     tokens, users,
@@ -21,7 +21,7 @@ use crate::{
         Read, Tx,
         audit::{self, Entry},
         blueprints,
-        hosts::{self, HostRow},
+        hosts::HostRow,
         tenants::{self, TenantRow},
     },
     domain::{ids::LicenseId, tenant::TenantStatus},
@@ -66,116 +66,11 @@ impl CreateTenant {
     /// # Errors
     /// Every wrong field at once; then a taken name, an unknown host or blueprint, a full host.
     pub fn apply(self, tx: &Tx<'_>) -> Result<(TenantRow, Option<JobId>), AppError> {
-        let wire::CreateTenant {
-            slug,
-            name,
-            domain,
-            host,
-            blueprint,
-            release,
-            settings,
-            admin_email,
-            admin_name,
-            certificate,
-            license,
-            deploy,
-        } = self.request;
-        let mut fields = Fields::default();
-        let slug = fields.parse::<TenantSlug>("/slug", &slug);
-        fields.person_text("/name", &name);
-        let domain = fields.parse("/domain", &domain);
-        let host = fields.parse("/host", &host);
-        let blueprint = fields.parse("/blueprint", &blueprint);
-        let email_given = admin_email.is_some();
-        let admin_email = fields.parse_optional("/adminEmail", admin_email.as_deref());
-        if let Some(admin_name) = &admin_name {
-            fields.person_text("/adminName", admin_name);
-            if !email_given {
-                fields.refuse("/adminEmail", "give the address of the person named in adminName");
-            }
-        }
-        let certificate = fields.certificate(certificate.as_ref());
-        let license = fields.parse_optional("/license", license.as_deref());
-        fields.done()?;
-        let (slug, domain) = (given(slug)?, given(domain)?);
-        let (host, blueprint) = (given(host)?, given(blueprint)?);
-
-        let host = hosts::by_name(tx, &host)?.ok_or_else(|| {
-            AppError::invalid(
-                "/host",
-                format!("there is no host {host}; `freehold host list` shows all"),
-            )
-        })?;
-        let latest = blueprints::latest(tx, &blueprint)?.ok_or_else(|| {
-            AppError::invalid(
-                "/blueprint",
-                format!(
-                    "there is no blueprint {blueprint}; publish it with `freehold blueprint push`"
-                ),
-            )
-        })?;
-        let number = release.unwrap_or(latest.number);
-        if blueprints::release(tx, &blueprint, number)?.is_none() {
-            return Err(AppError::invalid(
-                "/release",
-                format!("{blueprint} has no release {number}; the newest is {}", latest.number),
-            ));
-        }
-        let (_, model) = blueprints::content(tx, &blueprint, number)?;
-        let mut fields = Fields::default();
-        fields.settings(&model, &settings);
-        if deploy {
-            fields.required_settings(&model, &settings);
-        }
-        fields.done()?;
-        if let Some(other) = tenants::by_slug(tx, &slug)? {
-            refuse_taken_name(&other)?;
-        }
-        if let Some(other) = tenants::by_domain(tx, &domain)? {
-            return Err(AppError::conflict(
-                "domain_taken",
-                format!("the tenant {} has the domain {domain}", other.slug),
-            )
-            .advice("choose another domain"));
-        }
-        let license = license.map(|id| tenant_license::choose(tx, id)).transpose()?;
-        refuse_if_full(tx, &host)?;
         let id = TenantId::from_uuid(Uuid::now_v7());
-        let tenant = TenantRow {
-            id,
-            slug,
-            name,
-            domain,
-            host_id: host.id,
-            host: host.name,
-            blueprint,
-            release_wanted: number,
-            release_deployed: None,
-            status: TenantStatus::Pending,
-            settings,
-            admin_email,
-            admin_name,
-            onboarded: false,
-            certificate,
-            license,
-            endpoints: BTreeMap::new(),
-            ports: BTreeMap::new(),
-            health: None,
-            kept_volumes: Vec::new(),
-            credentials_waiting: false,
-            credentials_shown_at: None,
-            open_job: None,
-            generation: 1,
-            created_by: self.actor.clone(),
-            created_at: tx.now(),
-            updated_at: tx.now(),
-            removed_at: None,
-            unknown_since: None,
-        };
-        tenants::insert(tx, &tenant)?;
-        let detail = json!({ "slug": tenant.slug, "domain": tenant.domain, "host": tenant.host, "release": number, "license": tenant.license });
-        record(tx, &self.actor, "tenant.create", &tenant, detail)?;
-        let job = if deploy {
+        let wanted = Wanted { id, written: &self.request, actor: &self.actor, request: None };
+        let tenant = draft(tx, Fields::default(), &wanted)?;
+        add(tx, &tenant, &self.actor)?;
+        let job = if self.request.deploy {
             let deploy = Deploy {
                 slug: tenant.slug.clone(),
                 release: None,
@@ -190,6 +85,16 @@ impl CreateTenant {
             tenants::by_id(tx, id)?.ok_or_else(|| AppError::bug("a new tenant is gone"))?;
         Ok((tenant, job))
     }
+}
+
+/// Adds a tenant that was drafted.
+///
+/// # Errors
+/// `name_taken` by a race that the draft could not see.
+pub(super) fn add(tx: &Tx<'_>, tenant: &TenantRow, actor: &str) -> Result<(), AppError> {
+    tenants::insert(tx, tenant)?;
+    let detail = json!({ "slug": tenant.slug, "domain": tenant.domain, "host": tenant.host, "release": tenant.release_wanted, "license": tenant.license });
+    record(tx, actor, "tenant.create", tenant, detail)
 }
 
 /// Somebody wants to change what is wanted of a tenant.
@@ -246,6 +151,7 @@ impl UpdateTenant {
             )
             .advice("choose another domain"));
         }
+        refuse_held_domain(tx, &tenant.domain, None)?;
         if let Some(number) = request.release {
             if blueprints::release(tx, &tenant.blueprint, number)?.is_none() {
                 return Err(AppError::invalid(
@@ -280,8 +186,8 @@ impl UpdateTenant {
 /// Whether a host takes one more tenant. Each counts once, from when it is added until it is removed or
 /// forgotten, whatever its status: one that waits, failed or is being removed has its name and, if it is
 /// tried again, its place there. Jobs do not count, and neither does data that a removal has kept.
-pub(super) fn refuse_if_full(tx: &Tx<'_>, host: &HostRow) -> Result<(), AppError> {
-    let there = tenants::count_on_host(tx, host.id)?;
+pub(super) fn refuse_if_full(read: &Read<'_>, host: &HostRow) -> Result<(), AppError> {
+    let there = tenants::count_on_host(read, host.id)?;
     if host.tenant_limit.is_none_or(|limit| there < limit) {
         return Ok(());
     }
@@ -292,26 +198,6 @@ pub(super) fn refuse_if_full(tx: &Tx<'_>, host: &HostRow) -> Result<(), AppError
     .advice(format!(
         "choose another host, or raise the limit with `freehold host update {} --tenant-limit N`",
         host.name
-    )))
-}
-
-/// The name of a removed tenant is free again, unless its data is still on its host: a new tenant
-/// would find it there.
-fn refuse_taken_name(other: &TenantRow) -> Result<(), AppError> {
-    let slug = &other.slug;
-    if other.status != TenantStatus::Removed {
-        return Err(AppError::conflict("name_taken", format!("there is already a tenant {slug}"))
-            .advice("choose another slug"));
-    }
-    if other.kept_volumes.is_empty() {
-        return Ok(());
-    }
-    Err(AppError::conflict(
-        "name_taken",
-        format!("the data of the removed tenant {slug} is still on {}", other.host),
-    )
-    .advice(format!(
-        "bring that tenant back with `freehold tenant deploy {slug}`, delete its data with `freehold tenant remove {slug} --delete-data`, or choose another slug"
     )))
 }
 
@@ -368,6 +254,7 @@ impl Forget {
         // Who was limited to it has nothing left to look after.
         tokens::revoke_of_tenant(tx, tenant.id, &self.actor)?;
         users::disable_of_tenant(tx, tenant.id, &self.actor)?;
+        request_follow::forgotten(tx, tenant.id, &self.actor)?;
         let detail = json!({ "slug": tenant.slug, "hostGivenUp": given_up });
         record(tx, &self.actor, "tenant.delete", &tenant, detail)
     }

@@ -52,6 +52,8 @@ pub struct MintToken {
     pub expires_in_days: Option<u32>,
     /// Who asks.
     pub actor: String,
+    /// The identifier of that user or token; none for the portal itself.
+    pub maker: Option<String>,
 }
 
 impl MintToken {
@@ -84,6 +86,7 @@ impl MintToken {
             prefix: text.chars().take(PREFIX.len() + 5).collect(),
             last4: text[text.len() - 4..].to_owned(),
             created_by: self.actor,
+            made_by: self.maker,
             created_at: tx.now(),
             expires_at: self
                 .expires_in_days
@@ -233,6 +236,7 @@ pub fn recover_owner(
         tenant: None,
         expires_in_days: days,
         actor: "local".to_owned(),
+        maker: None,
     };
     mint.apply(tx, master).map(|(_, secret)| secret)
 }
@@ -251,6 +255,7 @@ pub fn create_first_owner(tx: &Tx<'_>, master: &MasterKey) -> Result<Option<Secr
         tenant: None,
         expires_in_days: None,
         actor: "system".to_owned(),
+        maker: None,
     };
     mint.apply(tx, master).map(|(_, secret)| Some(secret))
 }

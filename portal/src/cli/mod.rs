@@ -27,6 +27,7 @@ mod parse;
 mod password;
 mod plan;
 mod remote;
+mod request;
 mod serve;
 mod tenant;
 mod token;
@@ -89,6 +90,8 @@ enum Command {
     Customer(customer::Command),
     #[command(subcommand)]
     License(license::Command),
+    #[command(subcommand)]
+    Request(request::Command),
     Logs(logs::Args),
     Usage(usage::Args),
     #[command(subcommand)]
@@ -134,6 +137,7 @@ fn run(command: &Command, ctx: &mut Ctx) -> Result<Exit, CliError> {
         Command::Plan(command) => plan::run(command, ctx),
         Command::Customer(command) => customer::run(command, ctx),
         Command::License(command) => license::run(command, ctx),
+        Command::Request(command) => request::run(command, ctx),
         Command::Logs(args) => logs::run(args, ctx),
         Command::Usage(args) => usage::run(args, ctx),
         Command::User(command) => user::run(command, ctx),

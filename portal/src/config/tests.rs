@@ -63,5 +63,5 @@ fn the_commented_example_holds_the_defaults() {
         .flat_map(|line| [line, "\n"])
         .collect();
     assert_eq!(load(&uncommented, &[]).unwrap(), Config::default());
-    assert_eq!(uncommented.matches(" = ").count(), 27, "every setting is shown once");
+    assert_eq!(uncommented.matches(" = ").count(), 29, "every setting is shown once");
 }

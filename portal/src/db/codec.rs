@@ -163,6 +163,8 @@ macro_rules! spelled_columns {
 
 spelled_columns!(
     crate::domain::job::JobState,
+    crate::domain::request::DeploymentModel,
+    crate::domain::request::RequestStatus,
     crate::domain::tenant::TenantStatus,
     super::hosts::HostState
 );

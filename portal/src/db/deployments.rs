@@ -2,7 +2,7 @@
 //! The rest of the tenants' SQL is in `tenants.rs`.
 
 use freehold_protocol::{
-    ids::{HostId, TenantId},
+    ids::{BlueprintName, HostId, TenantId},
     report::{Deployed, Removed, TenantHealth},
     time::Timestamp,
 };
@@ -45,6 +45,58 @@ pub fn standing(read: &Read<'_>, tenant: TenantId) -> Result<Option<Standing>, A
         .optional()?)
 }
 
+/// Whether a tenant has ever run.
+///
+/// # Errors
+/// When the database fails.
+pub fn was_deployed(read: &Read<'_>, tenant: TenantId) -> Result<bool, AppError> {
+    Ok(read
+        .sql()
+        .prepare_cached("SELECT 1 FROM tenants WHERE id = ?1 AND deployed_at IS NOT NULL")?
+        .exists([tenant.to_string()])?)
+}
+
+/// How many tenants of a host run a release, or are on their way to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Occupants {
+    /// The blueprint.
+    pub blueprint: BlueprintName,
+    /// The number of the release.
+    pub release: u32,
+    /// The tenants.
+    pub tenants: Vec<TenantId>,
+}
+
+/// The tenants that take something of a host, by release: those that run there, and those that a job brings
+/// there. One that was only added, or whose first deployment was undone, takes nothing.
+///
+/// # Errors
+/// When the database fails.
+pub fn occupants(read: &Read<'_>, host: HostId) -> Result<Vec<Occupants>, AppError> {
+    let mut statement = read.sql().prepare_cached(
+        "SELECT blueprint, release, id FROM (
+            SELECT t.id, t.blueprint, CASE WHEN EXISTS (SELECT 1 FROM jobs j WHERE j.tenant_id = t.id
+                    AND j.kind = 'deploy_tenant' AND j.state IN ('queued', 'leased', 'running', 'rollback_failed'))
+                THEN t.release_wanted ELSE t.release_deployed END AS release
+              FROM tenants t WHERE t.host_id = ?1 AND t.status <> 'removed')
+          WHERE release IS NOT NULL ORDER BY blueprint, release, id",
+    )?;
+    let mut rows = statement.query([host.to_string()])?;
+    let mut found: Vec<Occupants> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let mut cells = codec::Cells::of(row);
+        let (blueprint, release) = (cells.text()?, cells.get()?);
+        let tenant = cells.text()?;
+        match found.last_mut() {
+            Some(last) if last.blueprint == blueprint && last.release == release => {
+                last.tenants.push(tenant);
+            }
+            _ => found.push(Occupants { blueprint, release, tenants: vec![tenant] }),
+        }
+    }
+    Ok(found)
+}
+
 /// Moves a tenant from one status to another.
 ///
 /// # Errors
@@ -83,7 +135,8 @@ pub fn note_deployed(
 ) -> Result<(), AppError> {
     let changed = tx.sql().execute(
         "UPDATE tenants SET release_deployed = ?2, endpoints = ?3, ports = ?4, health = ?5, health_at = ?6,
-                onboarded = max(onboarded, ?7), kept_volumes = '[]', unknown_since = NULL, updated_at = ?8 WHERE id = ?1",
+                onboarded = max(onboarded, ?7), kept_volumes = '[]', unknown_since = NULL,
+                deployed_at = coalesce(deployed_at, ?8), updated_at = ?8 WHERE id = ?1",
         params![
             tenant.to_string(),
             deployed.release.number,

@@ -154,13 +154,17 @@ pub fn set_state(tx: &Tx<'_>, id: HostId, from: HostState, to: HostState) -> Res
 pub fn delete(tx: &Tx<'_>, id: HostId) -> Result<(), AppError> {
     let text = id.to_string();
     let used: u64 = tx.sql().query_row(
-        "SELECT (SELECT count(*) FROM tenants WHERE host_id = ?1) + (SELECT count(*) FROM jobs WHERE host_id = ?1)",
+        "SELECT (SELECT count(*) FROM tenants WHERE host_id = ?1) + (SELECT count(*) FROM jobs WHERE host_id = ?1)
+            + (SELECT count(*) FROM requests WHERE host_id = ?1 AND status = 'pending')",
         [&text],
         |row| row.get(0),
     )?;
     if used > 0 {
-        return Err(AppError::conflict("host_in_use", "tenants or jobs still name this host")
-            .advice("remove its tenants and delete its jobs first"));
+        return Err(AppError::conflict(
+            "host_in_use",
+            "tenants, jobs or requests still name this host",
+        )
+        .advice("remove its tenants, delete its jobs and reject or withdraw its requests first"));
     }
     tx.sql().execute("UPDATE hosts SET agent_id = NULL WHERE id = ?1", [&text])?;
     let changed = tx.sql().execute("DELETE FROM hosts WHERE id = ?1", [&text])?;

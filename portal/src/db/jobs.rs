@@ -228,6 +228,14 @@ pub fn get(read: &Read<'_>, id: JobId) -> Result<JobRow, AppError> {
         .ok_or_else(|| AppError::not_found("job", id))
 }
 
+/// Whether there is a job with this identifier.
+///
+/// # Errors
+/// When the database fails.
+pub fn exists(read: &Read<'_>, id: JobId) -> Result<bool, AppError> {
+    Ok(read.sql().prepare_cached("SELECT 1 FROM jobs WHERE id = ?1")?.exists([id.to_string()])?)
+}
+
 /// How many jobs are in each state.
 ///
 /// # Errors

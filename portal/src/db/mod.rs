@@ -35,6 +35,7 @@ mod open;
 pub mod orphans;
 mod outcome;
 pub mod plans;
+pub mod requests;
 pub mod restore;
 pub mod retention;
 mod row;
@@ -87,6 +88,7 @@ pub static PORTAL: Schema = Schema {
         ),
         ("report asked for", include_str!("../../../migrations/portal/0004_report_asked.sql")),
         ("users", include_str!("../../../migrations/portal/0005_users.sql")),
+        ("provision requests", include_str!("../../../migrations/portal/0006_requests.sql")),
         ("delivered keys", include_str!("../../../migrations/portal/0007_delivered_keys.sql")),
     ],
     setup: "",

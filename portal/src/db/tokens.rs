@@ -10,7 +10,10 @@ use super::{
     Read, Tx, expect_one, is_unique_violation,
     row::{column, optional},
 };
-use crate::{app::role::Role, error::AppError};
+use crate::{app::role::Role, domain::person::Person, error::AppError};
+
+/// Most tokens of which each has made the next.
+const MAX_LINE: usize = 10_000;
 
 /// A token as it is stored.
 #[derive(Debug, Clone)]
@@ -33,6 +36,8 @@ pub struct TokenRow {
     pub last4: String,
     /// Who created it.
     pub created_by: String,
+    /// The identifier of that user or token; none when the portal itself made it.
+    pub made_by: Option<String>,
     /// When.
     pub created_at: Timestamp,
     /// When it stops being valid.
@@ -44,7 +49,7 @@ pub struct TokenRow {
 }
 
 const SELECT: &str = "SELECT k.id, k.name, k.role, k.hash, k.prefix, k.last4, k.created_by, k.created_at, k.expires_at,
-    k.last_used_at, k.revoked_at, k.tenant_id, t.slug
+    k.last_used_at, k.revoked_at, k.tenant_id, t.slug, k.made_by
     FROM api_tokens k LEFT JOIN tenants t ON t.id = k.tenant_id";
 
 fn of_row(row: &Row<'_>) -> rusqlite::Result<TokenRow> {
@@ -63,6 +68,7 @@ fn of_row(row: &Row<'_>) -> rusqlite::Result<TokenRow> {
         revoked_at: time(row.get(10)?),
         tenant: optional(row, 11)?,
         tenant_slug: optional(row, 12)?,
+        made_by: row.get(13)?,
     })
 }
 
@@ -72,8 +78,8 @@ fn of_row(row: &Row<'_>) -> rusqlite::Result<TokenRow> {
 /// The code `name_taken` when a token of this name is valid.
 pub fn insert(tx: &Tx<'_>, token: &TokenRow) -> Result<(), AppError> {
     let done = tx.sql().execute(
-        "INSERT INTO api_tokens (id, name, role, hash, prefix, last4, created_by, created_at, expires_at, tenant_id)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "INSERT INTO api_tokens (id, name, role, hash, prefix, last4, created_by, created_at, expires_at, tenant_id, made_by)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         params![
             token.id.to_string(),
             token.name,
@@ -85,6 +91,7 @@ pub fn insert(tx: &Tx<'_>, token: &TokenRow) -> Result<(), AppError> {
             token.created_at.as_millis(),
             token.expires_at.map(Timestamp::as_millis),
             token.tenant.map(|id| id.to_string()),
+            token.made_by,
         ],
     );
     match done {
@@ -114,6 +121,30 @@ pub fn by_hash(read: &Read<'_>, hash: &str) -> Result<Option<TokenRow>, AppError
 pub fn by_id(read: &Read<'_>, id: TokenId) -> Result<Option<TokenRow>, AppError> {
     let sql = format!("{SELECT} WHERE k.id = ?1");
     Ok(read.sql().query_row(&sql, [id.to_string()], of_row).optional()?)
+}
+
+/// Who stands behind a user or token, by its identifier: of a token also those that have made it.
+///
+/// # Errors
+/// When the database fails, or more tokens than [`MAX_LINE`] have made one another.
+pub fn person(read: &Read<'_>, id: &str) -> Result<Person, AppError> {
+    let mut statement =
+        read.sql().prepare_cached("SELECT made_by FROM api_tokens WHERE id = ?1")?;
+    let mut line = Vec::new();
+    let mut next = Some(id.to_owned());
+    while let Some(id) = next.take() {
+        match statement.query_row([&id], |row| row.get(0)).optional()? {
+            Some(maker) => next = maker,
+            // No token: a user, who need not be there any more.
+            None if line.is_empty() => return Ok(Person::user(id)),
+            None => return Ok(Person::token(line, Some(id))),
+        }
+        line.push(id);
+        if line.len() > MAX_LINE {
+            return Err(AppError::bug("tokens have made one another without end"));
+        }
+    }
+    Ok(Person::token(line, None))
 }
 
 /// Up to `limit` tokens after the one with identifier `after`, oldest first.

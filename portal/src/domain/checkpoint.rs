@@ -135,6 +135,7 @@ mod tests {
             timeout_secs: 60,
             actor: "token:anna".to_owned(),
             audit: AuditHead { n: 7, hash: Sha256Digest::of(b"seven") },
+            approval: None,
             work: Work::ProbeHost(ProbeHost {}),
             app_env: None,
         }

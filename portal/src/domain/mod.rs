@@ -1,6 +1,7 @@
 //! Rules without I/O: what may become what, and when.
 
 pub mod audit;
+pub mod capacity;
 pub mod checkpoint;
 pub mod entitlement;
 pub mod ids;
@@ -10,7 +11,9 @@ pub mod license;
 pub mod license_key;
 pub mod lockout;
 pub mod password;
+pub mod person;
 pub mod presence;
+pub mod request;
 pub mod session;
 pub mod tenant;
 pub mod validation;

@@ -5,6 +5,7 @@ use freehold_protocol::ids::{BlueprintName, HostName, JobId, TenantSlug, TokenId
 use super::{
     account_route::AccountRoute,
     licensing_route::LicensingRoute,
+    request_route::RequestRoute,
     route::ReleaseNumber,
     spec::{Param, Spec},
     table::routes,
@@ -162,5 +163,5 @@ routes! {
             "What vouches for the audit log besides itself, newest first",
             Spec::lists::<Checkpoint>();
     }
-    with { Licensing(LicensingRoute), Account(AccountRoute) }
+    with { Licensing(LicensingRoute), Account(AccountRoute), Requests(RequestRoute) }
 }

@@ -111,6 +111,7 @@ impl PortalHandler {
             keys,
             url: &url,
             rules: portal.config.job_rules(),
+            four_eyes: portal.config.four_eyes,
             hasher: &portal.hasher,
             guard_of_logins: &self.logins,
         };

@@ -12,6 +12,7 @@ pub mod licensing_route;
 pub mod login_guard;
 pub mod openapi;
 pub mod outer_route;
+pub mod request_route;
 pub mod respond;
 pub mod route;
 pub mod scope;

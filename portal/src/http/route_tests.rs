@@ -20,7 +20,7 @@ fn admin_of(method: Method, path: &str) -> AdminRoute {
 /// Every route of the admin API with its address as the command line builds it.
 pub(in crate::http) fn table() -> Vec<(Method, String, Permission)> {
     use Method::{Delete, Get, Patch, Post};
-    use Permission::{Oneself, Operate, Own, Public, Read};
+    use Permission::{Approve, Oneself, Operate, Own, Public, Read};
     let text = str::to_owned;
     vec![
         (Get, text(paths::VERSION), Public),
@@ -101,6 +101,13 @@ pub(in crate::http) fn table() -> Vec<(Method, String, Permission)> {
         (Post, paths::license_do(JOB, "renew"), Operate),
         (Post, paths::license_do(JOB, "revoke"), Own),
         (Post, paths::license_do(JOB, "reveal"), Own),
+        (Get, text(paths::REQUESTS), Read),
+        (Post, text(paths::REQUESTS), Operate),
+        (Get, paths::request(JOB), Read),
+        (Post, paths::request_do(JOB, "approve"), Approve),
+        (Post, paths::request_do(JOB, "reject"), Approve),
+        (Post, paths::request_do(JOB, "withdraw"), Operate),
+        (Post, paths::request_do(JOB, "retry"), Operate),
         (Get, paths::tenant_logs("acme"), Read),
         (Get, paths::tenant_usage("acme"), Read),
         (Get, paths::tenant_keys("acme"), Read),

@@ -206,6 +206,12 @@ impl Spec {
         Self { if_match: IfMatch::May, ..self }
     }
 
+    /// `If-Match` must be given.
+    #[must_use]
+    pub const fn must_match(self) -> Self {
+        Self { if_match: IfMatch::Must, ..self }
+    }
+
     /// The answer has an `ETag`.
     #[must_use]
     pub const fn etag(self) -> Self {

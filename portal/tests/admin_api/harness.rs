@@ -48,14 +48,20 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// A world whose configuration differs.
+    pub fn with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = Config {
+        let mut config = Config {
             listen: "127.0.0.1:0".parse().unwrap(),
             public_url: "https://portal.example.com".into(),
             data_dir: folder.path().join("data"),
             shutdown_grace_secs: 1,
             ..Config::default()
         };
+        change(&mut config);
         std::fs::create_dir(&config.data_dir).unwrap();
         let clock = ManualClock::at(Timestamp::from_millis(1_790_000_000_000));
         let (portal, owner) = Portal::open(config, Arc::new(clock.clone())).unwrap();
@@ -103,9 +109,13 @@ impl World {
     /// A host `vps-1` and the blueprint `shop`.
     pub fn with_host_and_blueprint() -> Self {
         let world = Self::new();
-        world.post("/api/v1/hosts", serde_json::json!({ "name": "vps-1" })).expect(201);
-        world.post("/api/v1/blueprints", serde_json::json!({ "source": SHOP })).expect(201);
+        world.add_host_and_blueprint();
         world
+    }
+
+    pub fn add_host_and_blueprint(&self) {
+        self.post("/api/v1/hosts", serde_json::json!({ "name": "vps-1" })).expect(201);
+        self.post("/api/v1/blueprints", serde_json::json!({ "source": SHOP })).expect(201);
     }
 
     /// Also a tenant `acme` in status pending.

@@ -14,6 +14,7 @@ mod jobs;
 mod lease_client;
 mod leases;
 mod licensing;
+mod requests;
 mod sessions;
 mod tenant_keys;
 mod tenants;

@@ -124,6 +124,11 @@ uuid_id!(
     TokenId,
     "token id"
 );
+uuid_id!(
+    /// Somebody's request that a tenant be deployed, which somebody else approves.
+    ProvisionRequestId,
+    "request id"
+);
 
 /// Sixteen random bytes in lower-case hex that make one answer fit one question.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

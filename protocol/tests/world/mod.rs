@@ -104,6 +104,7 @@ impl World {
             timeout_secs: 600,
             actor: "anna".to_owned(),
             audit: AuditHead { n: 1, hash: Sha256Digest::ZERO },
+            approval: None,
             work: Work::ProbeHost(ProbeHost {}),
             app_env: None,
         }

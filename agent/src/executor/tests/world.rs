@@ -223,6 +223,7 @@ impl World {
             timeout_secs: 600,
             actor: "ann".into(),
             audit: AuditHead { n: seq, hash: Sha256Digest::of(&seq.to_be_bytes()) },
+            approval: None,
             work: Work::ProbeHost(ProbeHost {}),
             app_env: None,
         }

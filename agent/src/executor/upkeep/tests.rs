@@ -351,6 +351,7 @@ fn row_of_a_job() -> JobRow {
         timeout_secs: 600,
         actor: "ann".into(),
         audit: AuditHead { n: 1, hash: Sha256Digest::ZERO },
+        approval: None,
         work: order.work,
         app_env: None,
     };

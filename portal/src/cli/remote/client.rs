@@ -181,14 +181,40 @@ impl Client {
         path: &str,
         body: Option<&impl Serialize>,
     ) -> Result<T, CallError> {
-        let key = uuid::Uuid::now_v7().to_string();
         let body = body.map_or(Ok(Vec::new()), |body| self.encode(body))?;
+        self.post_bytes(path, None, &body)
+    }
+
+    /// A POST that is about one version of what is at the address.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(crate) fn post_version<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        generation: u64,
+        body: &impl Serialize,
+    ) -> Result<T, CallError> {
+        self.post_bytes(path, Some(generation), &self.encode(body)?)
+    }
+
+    fn post_bytes<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        generation: Option<u64>,
+        body: &[u8],
+    ) -> Result<T, CallError> {
+        let key = uuid::Uuid::now_v7().to_string();
         patiently(|| {
             let request = |token: Option<&Secret>| {
-                self.request(Method::POST, path, token)
+                let mut request = self
+                    .request(Method::POST, path, token)
                     .header("idempotency-key", &key)
-                    .header("content-type", "application/json")
-                    .body(&body[..])
+                    .header("content-type", "application/json");
+                if let Some(generation) = generation {
+                    request = request.header("if-match", format!("\"{generation}\""));
+                }
+                request.body(body)
             };
             self.send(request, Duration::ZERO)
         })

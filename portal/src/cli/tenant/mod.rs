@@ -12,7 +12,7 @@ mod show;
 mod update;
 mod view;
 
-pub(crate) use self::view::health;
+pub(crate) use self::{add::certificate, view::health};
 
 use super::{context::Ctx, error::CliError};
 use crate::exit::Exit;

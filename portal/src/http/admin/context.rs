@@ -40,6 +40,8 @@ pub(in crate::http) struct Context<'r> {
     pub(super) keys: Arc<PortalKeys>,
     pub(super) url: &'r str,
     pub(super) rules: JobRules,
+    /// Whether somebody else than who asked must approve.
+    pub(super) four_eyes: bool,
     pub(super) hasher: &'r PasswordHasher,
     pub(super) guard_of_logins: &'r LoginGuard,
     pub(super) caller: &'r Caller,
@@ -54,6 +56,7 @@ pub(in crate::http) struct Parts<'r> {
     pub(in crate::http) keys: Arc<PortalKeys>,
     pub(in crate::http) url: &'r str,
     pub(in crate::http) rules: JobRules,
+    pub(in crate::http) four_eyes: bool,
     pub(in crate::http) hasher: &'r PasswordHasher,
     pub(in crate::http) guard_of_logins: &'r LoginGuard,
 }
@@ -74,7 +77,7 @@ impl<'r> Context<'r> {
         if guard.tenant().is_some() {
             db.read(|read| guard.check(read))?;
         }
-        let Parts { ingest, ring, keys, url, rules, hasher, guard_of_logins } = parts;
+        let Parts { ingest, ring, keys, url, rules, four_eyes, hasher, guard_of_logins } = parts;
         Ok(Self {
             db,
             guard,
@@ -83,6 +86,7 @@ impl<'r> Context<'r> {
             keys,
             url,
             rules,
+            four_eyes,
             hasher,
             guard_of_logins,
             caller,

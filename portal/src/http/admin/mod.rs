@@ -12,6 +12,7 @@ mod licenses;
 mod licensing;
 mod plans;
 mod portal;
+mod requests;
 pub(in crate::http) mod sessions;
 mod tenant_keys;
 mod tenants;
@@ -72,5 +73,6 @@ pub(super) fn dispatch(ctx: &Context<'_>, route: AdminRoute) -> Result<Answer, A
         R::AuditCheckpoints => audit::checkpoints(ctx),
         R::Licensing(route) => licensing::dispatch(ctx, route),
         R::Account(route) => account::dispatch(ctx, route),
+        R::Requests(route) => requests::dispatch(ctx, route),
     }
 }

@@ -57,7 +57,8 @@ pub(super) fn create(ctx: &Context<'_>) -> Result<Answer, AppError> {
         .map(|slug| slug.parse())
         .transpose()
         .map_err(|error| AppError::invalid_id("/tenant", &error))?;
-    let mint = MintToken { name, role, tenant, expires_in_days, actor: ctx.actor() };
+    let maker = Some(ctx.caller.id());
+    let mint = MintToken { name, role, tenant, expires_in_days, actor: ctx.actor(), maker };
     let keys = ctx.keys.clone();
     ctx.create(move |tx| {
         let (token, secret) = mint.apply(tx, keys.master())?;

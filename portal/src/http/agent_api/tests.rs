@@ -6,6 +6,7 @@ mod edges;
 mod given_up;
 mod history;
 mod lost;
+mod requests;
 mod seen;
 mod world;
 

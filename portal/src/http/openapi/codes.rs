@@ -55,6 +55,8 @@ pub const CODES: &[(u16, &str, &[&str])] = &[
         &[
             "beyond_tenant",
             "forbidden",
+            "four_eyes",
+            "not_yours",
             "own_role",
             "password_due",
             "tenant_mismatch",
@@ -69,9 +71,11 @@ pub const CODES: &[(u16, &str, &[&str])] = &[
         "The state does not allow it",
         &[
             "already_created",
+            "approval_required",
             "batch_id_reused",
             "cannot_delete",
             "cannot_retry",
+            "capacity_short",
             "chain_set_back",
             "customer_in_use",
             "data_kept",
@@ -101,6 +105,9 @@ pub const CODES: &[(u16, &str, &[&str])] = &[
             "password_changed",
             "plan_in_use",
             "public_url_missing",
+            "request_outdated",
+            "request_status",
+            "requests_full",
             "root_offline",
             "tenant_busy",
             "tenant_deployed",
@@ -109,6 +116,7 @@ pub const CODES: &[(u16, &str, &[&str])] = &[
             "too_many_releases",
             "too_many_users",
             "transition_refused",
+            "work_changed",
         ],
     ),
     (

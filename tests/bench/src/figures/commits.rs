@@ -80,6 +80,7 @@ fn rate(bench: &Bench, db: &Db, host: HostId, writers: usize) -> f64 {
                             max_attempts: 3,
                             expiry_secs: 3600,
                             has_public_url: false,
+                            approval_required: false,
                         },
                     };
                     db.write(move |tx| job.apply(tx)).expect("a commit");
