@@ -15,6 +15,8 @@ mod lease_client;
 mod leases;
 mod licensing;
 mod requests;
+mod requests_checks;
+mod requests_world;
 mod sessions;
 mod tenant_keys;
 mod tenants;
