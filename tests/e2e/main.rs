@@ -17,6 +17,7 @@ mod remove;
 mod restore;
 mod rollback;
 mod secrets;
+mod story;
 mod two;
 mod upkeep;
 mod volumes;

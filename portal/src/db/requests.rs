@@ -389,3 +389,7 @@ pub fn follow(
     )?;
     expect_one(changed, "request")
 }
+
+#[cfg(test)]
+#[path = "requests_tests.rs"]
+mod tests;

@@ -172,11 +172,20 @@ impl World {
         I: IntoIterator<Item = A>,
         A: AsRef<std::ffi::OsStr>,
     {
+        self.cli_as(self.api().token(), args)
+    }
+
+    /// Runs `freehold` with somebody's token; it trusts the portal's authority.
+    pub fn cli_as<I, A>(&self, token: &str, args: I) -> Outcome
+    where
+        I: IntoIterator<Item = A>,
+        A: AsRef<std::ffi::OsStr>,
+    {
         let mut all: Vec<_> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
         if let Some(tls) = self.portal.tls() {
             all.extend(["--ca-file".into(), tls.ca.clone().into_os_string()]);
         }
-        self.cli_as_is(all)
+        self.cli_with(token, all)
     }
 
     /// Runs `freehold` as the owner, knowing the system's authorities only.
@@ -185,11 +194,19 @@ impl World {
         I: IntoIterator<Item = A>,
         A: AsRef<std::ffi::OsStr>,
     {
+        self.cli_with(self.api().token(), args)
+    }
+
+    fn cli_with<I, A>(&self, token: &str, args: I) -> Outcome
+    where
+        I: IntoIterator<Item = A>,
+        A: AsRef<std::ffi::OsStr>,
+    {
         let mut command = std::process::Command::new(portal_program());
         command
             .args(args)
             .env("FREEHOLD_URL", self.api().url())
-            .env("FREEHOLD_TOKEN", self.api().token())
+            .env("FREEHOLD_TOKEN", token)
             .env("HOME", self.scratch.path())
             .env_remove("XDG_CONFIG_HOME");
         run(command, None)
