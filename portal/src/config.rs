@@ -50,6 +50,16 @@ pub struct Config {
     pub max_connections: usize,
     /// Connections at once from one address; 0: no limit of its own.
     pub max_connections_per_address: usize,
+    /// Requests a minute from one address (IPv6: one /64) whose sender is not known; 0: no limit.
+    pub requests_per_minute: u32,
+    /// Requests a minute of one API token or user; 0: no limit.
+    pub requests_per_minute_per_token: u32,
+    /// Questions about licenses a minute with one API key of a tenant; 0: no limit.
+    pub validations_per_minute_per_key: u32,
+    /// Requests a minute from one address that may fail to prove who asks.
+    pub failures_per_minute: u32,
+    /// Origins whose pages may use the API, such as `https://admin.example.com`.
+    pub cors_origins: Vec<String>,
     /// How long a poll waits for a job, in seconds.
     pub poll_wait_secs: u32,
     /// How long a leased job is held for an agent that is silent, in seconds; then it is shown as
@@ -115,6 +125,11 @@ impl Default for Config {
             behind_proxy: false,
             max_connections: 12_000,
             max_connections_per_address: 0,
+            requests_per_minute: 100,
+            requests_per_minute_per_token: 1_200,
+            validations_per_minute_per_key: 60_000,
+            failures_per_minute: 10,
+            cors_origins: Vec::new(),
             poll_wait_secs: 25,
             lease_secs: 120,
             stale_job_minutes: 30,
@@ -293,7 +308,15 @@ impl Config {
             ));
         }
         if !self.public_url.is_empty() {
-            check_url(&self.public_url)?;
+            check_url("public_url", &self.public_url)?;
+        }
+        for origin in &self.cors_origins {
+            check_url("cors_origins", origin)?;
+            if origin.ends_with('/') {
+                return Err(format!(
+                    "cors_origins: write \"{origin}\" without the slash at its end"
+                ));
+            }
         }
         // Otherwise every client would have the proxy's address: the failures of one would lock all
         // out, and all would count as this machine.
@@ -303,6 +326,10 @@ impl Config {
             );
         }
         for (key, value, least, most) in [
+            ("requests_per_minute", self.requests_per_minute, 0, 1_000_000),
+            ("requests_per_minute_per_token", self.requests_per_minute_per_token, 0, 1_000_000),
+            ("validations_per_minute_per_key", self.validations_per_minute_per_key, 0, 10_000_000),
+            ("failures_per_minute", self.failures_per_minute, 1, 100_000),
             ("poll_wait_secs", self.poll_wait_secs, 1, freehold_protocol::wire::MAX_WAIT_SECS),
             ("lease_secs", self.lease_secs, 60, 3600),
             ("stale_job_minutes", self.stale_job_minutes, 1, 1440),
@@ -333,7 +360,7 @@ impl Config {
     }
 }
 
-fn check_url(url: &str) -> Result<(), String> {
+fn check_url(key: &str, url: &str) -> Result<(), String> {
     let plain_ok = |authority: &str| {
         let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
         matches!(host, "localhost" | "[::1]") || host.starts_with("127.")
@@ -343,7 +370,7 @@ fn check_url(url: &str) -> Result<(), String> {
         (None, Some(authority)) if plain_ok(authority.trim_end_matches('/')) => authority,
         _ => {
             return Err(format!(
-                "public_url: \"{url}\" must start with https:// (http:// is for loopback only)"
+                "{key}: \"{url}\" must start with https:// (http:// is for loopback only)"
             ));
         }
     };
@@ -353,11 +380,11 @@ fn check_url(url: &str) -> Result<(), String> {
         || !authority.is_ascii()
     {
         return Err(format!(
-            "public_url: \"{url}\" must be scheme, host and port only, for example https://portal.example.com"
+            "{key}: \"{url}\" must be scheme, host and port only, for example https://portal.example.com"
         ));
     }
     if authority.to_ascii_lowercase() != authority {
-        return Err(format!("public_url: write \"{url}\" in lower case"));
+        return Err(format!("{key}: write \"{url}\" in lower case"));
     }
     Ok(())
 }
@@ -395,6 +422,11 @@ fn typed(default: &Value, text: &str) -> Result<Value, String> {
             .map_err(|_| format!("\"{text}\" is not a whole number")),
         Value::Boolean(_) => {
             text.parse().map(Value::Boolean).map_err(|_| format!("\"{text}\" is not true or false"))
+        }
+        // Several, with commas between them.
+        Value::Array(_) => {
+            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+            Ok(Value::Array(parts.map(|part| Value::String(part.to_owned())).collect()))
         }
         _ => Ok(Value::String(text.to_owned())),
     }

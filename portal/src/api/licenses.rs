@@ -48,7 +48,7 @@ pub struct CreateLicense {
     #[schemars(with = "BlueprintName")]
     pub plan: String,
     /// How it differs from the plan.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::object")]
     pub overrides: Differences,
     /// When its time is over, in milliseconds since 1970; never when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -65,7 +65,11 @@ pub struct UpdateLicense {
     #[schemars(with = "Option<BlueprintName>")]
     pub plan: Option<String>,
     /// How it differs from the plan from now on: all of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "super::object_or_null",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub overrides: Option<Differences>,
 }
 

@@ -6,8 +6,13 @@
 //! [`freehold_protocol::ids`] and answers *every* wrong field at once, each with a pointer and a
 //! remedy. Answers ignore unknown fields, so that an older command line works with a newer portal.
 
+use std::{fmt, marker::PhantomData};
+
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
 
 pub mod audit;
 pub mod blueprints;
@@ -59,4 +64,59 @@ pub(crate) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
+}
+
+/// Reads an object, and nothing else: serde would take a list for a struct, too, its fields by position.
+///
+/// # Errors
+/// Whatever is no such object.
+pub fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    struct Object<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+        type Value = T;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+    deserializer.deserialize_map(Object(PhantomData))
+}
+
+/// Reads an object or `null`.
+pub(crate) fn object_or_null<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    struct Read<T>(T);
+    impl<'de, T: Deserialize<'de>> Deserialize<'de> for Read<T> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            object(deserializer).map(Self)
+        }
+    }
+    Ok(Option::<Read<T>>::deserialize(deserializer)?.map(|read| read.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{licenses::CreateLicense, tenants::UpdateTenant};
+
+    #[test]
+    fn a_list_is_no_object() {
+        for bad in [
+            r#"{"customer":"c","plan":"p","overrides":[]}"#,
+            r#"{"customer":"c","plan":"p","overrides":null}"#,
+        ] {
+            let error = serde_json::from_str::<CreateLicense>(bad).err().unwrap();
+            assert!(error.to_string().contains("expected an object"), "{error}");
+        }
+        assert!(serde_json::from_str::<CreateLicense>(r#"{"customer":"c","plan":"p"}"#).is_ok());
+        assert!(serde_json::from_str::<UpdateTenant>(r#"{"certificate":["acme"]}"#).is_err());
+        assert!(serde_json::from_str::<UpdateTenant>(r#"{"certificate":null}"#).is_ok());
+        assert!(
+            serde_json::from_str::<UpdateTenant>(r#"{"certificate":{"source":"acme"}}"#).is_ok()
+        );
+    }
 }

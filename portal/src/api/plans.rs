@@ -62,7 +62,7 @@ pub struct CreatePlan {
     #[schemars(range(min = 1, max = MAX_API_KEYS))]
     pub max_api_keys: Option<u32>,
     /// What its tenants may want of their hosts.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::object")]
     pub quotas: Quotas,
     /// `restrict`, `grace` or `allow`: what happens when a license's time is over.
     #[schemars(with = "super::schema::ExpiryStrategyWord")]

@@ -188,7 +188,12 @@ schemas! {
         "type": "string", "pattern": "^[!#-~]+$", "minLength": 1, "maxLength": super::MAX_IDEMPOTENCY_KEY_BYTES,
     };
     /// A version for `If-Match`.
-    IfMatchText = { "type": "string", "pattern": r#"^(?:\*|"(?:0|[1-9][0-9]{0,17})")$"#, "examples": ["*"] };
+    IfMatchText = {
+        "anyOf": [
+            { "const": "*" },
+            { "type": "string", "pattern": r#"^"(?:0|[1-9][0-9]{0,17})"$"# },
+        ],
+    };
 }
 
 /// The login of a user.

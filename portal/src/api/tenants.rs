@@ -51,7 +51,11 @@ pub struct CreateTenant {
     #[schemars(with = "Option<super::schema::PersonText>")]
     pub admin_name: Option<String>,
     /// Where its certificate comes from; ACME when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "super::object_or_null",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub certificate: Option<Certificate>,
     /// The license that it runs under, by identifier; none when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -96,7 +100,11 @@ pub struct UpdateTenant {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, Option<String>>,
     /// Where its certificate comes from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "super::object_or_null",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub certificate: Option<Certificate>,
     /// The license that it runs under, by identifier; `null` takes it away.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]

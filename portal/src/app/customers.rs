@@ -34,10 +34,15 @@ fn record(tx: &Tx<'_>, actor: &str, action: &str, customer: &CustomerRow) -> Res
     audit::append(tx, &Entry { actor, action, object_kind: "customer", object_id, detail })
 }
 
+/// Whether a text may be what a customer's apps send as `organizationId`.
+#[must_use]
+pub fn is_organization(text: &str) -> bool {
+    (1..=MAX_ORGANIZATION_CHARS).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 fn check_organization(fields: &mut Fields, text: &str) {
-    if !(1..=MAX_ORGANIZATION_CHARS).contains(&text.len())
-        || !text.bytes().all(|byte| byte.is_ascii_graphic())
-    {
+    if !is_organization(text) {
         fields.refuse(
             "/organizationId",
             format!(

@@ -43,6 +43,10 @@ fn mistakes_name_the_key_and_the_remedy() {
         ("public_url = \"https://portal.example.com\"", vec![], "behind_proxy = true"),
         ("poll_wait_secs = 600", vec![], "1 to 55"),
         ("max_attempts = 0", vec![], "1 to 20"),
+        ("cors_origins = [\"*\"]", vec![], "cors_origins: \"*\" must start with https://"),
+        ("cors_origins = [\"https://a.example.com/\"]", vec![], "without the slash"),
+        ("", vec![("FREEHOLD_PORTAL_CORS_ORIGINS", "https://a.example.com, evil")], "\"evil\""),
+        ("failures_per_minute = 0", vec![], "1 to 100000"),
         ("", vec![("FREEHOLD_PORTAL_POL", "1")], "FREEHOLD_PORTAL_POL"),
         ("", vec![("FREEHOLD_PORTAL_LEASE_SECS", "x")], "whole number"),
     ] {
@@ -63,5 +67,5 @@ fn the_commented_example_holds_the_defaults() {
         .flat_map(|line| [line, "\n"])
         .collect();
     assert_eq!(load(&uncommented, &[]).unwrap(), Config::default());
-    assert_eq!(uncommented.matches(" = ").count(), 29, "every setting is shown once");
+    assert_eq!(uncommented.matches(" = ").count(), 34, "every setting is shown once");
 }

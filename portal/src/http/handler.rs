@@ -1,19 +1,20 @@
 //! What the server calls for every request: finds the route, lets in who may, asks the handler, and
 //! turns whatever comes of it into a response.
 
-use std::{sync::Arc, time::Instant};
+use std::{cell::Cell, sync::Arc, time::Instant};
 
 use freehold_protocol::wire::MAX_AGENT_BODY_BYTES;
 
 use super::{
     account_route::AccountRoute,
     admin::{self, Context, Parts, sessions::Door},
-    agent_api, auth,
+    agent_api, auth, cors,
     login_guard::LoginGuard,
     openapi,
+    rate::{Left, Rates, with_left},
     respond::{self, Answer},
     route,
-    route::{AdminRoute, PortalRoute, Route},
+    route::{AdminRoute, AgentRoute, PortalRoute, Route},
     scope::{self, Guard},
     server::{Handler, Head, Request, Response, ServerStats},
     tenant_api,
@@ -23,7 +24,7 @@ use crate::{
     api::{MAX_ADMIN_BODY_BYTES, users::MAX_ACCOUNT_BODY_BYTES},
     app::role::Permission,
     context::Portal,
-    error::{AppError, chain},
+    error::{AppError, Kind, chain},
     metrics,
 };
 
@@ -38,22 +39,37 @@ pub struct PortalHandler {
     throttle: Throttle,
     tenant_limits: tenant_api::Limits,
     logins: LoginGuard,
+    rates: Rates,
+    /// Whether browsers reach the portal over TLS.
+    over_tls: bool,
 }
 
 impl PortalHandler {
     /// For this portal; `stats` are those of the server that will call it.
     #[must_use]
     pub fn new(portal: Arc<Portal>, stats: Arc<ServerStats>) -> Self {
+        let config = &portal.config;
         Self {
+            throttle: Throttle::per_minute(config.failures_per_minute),
+            tenant_limits: tenant_api::Limits::new(config),
+            logins: LoginGuard::default(),
+            rates: Rates::new(config),
+            over_tls: config.public_url().starts_with("https://"),
             portal,
             stats,
-            throttle: Throttle::default(),
-            tenant_limits: tenant_api::Limits::default(),
-            logins: LoginGuard::default(),
         }
     }
 
-    fn answer(&self, route: Route, request: &Request) -> Result<Response, AppError> {
+    fn answer(
+        &self,
+        route: Route,
+        request: &Request,
+        left: &Cell<Option<Left>>,
+    ) -> Result<Response, AppError> {
+        let now = self.portal.db.now();
+        if is_for_strangers(&route) {
+            self.rates.stranger(request.peer, now, left)?;
+        }
         match route {
             Route::Portal(PortalRoute::Healthz) => Ok(Response::text(200, "ok\n")),
             Route::Portal(PortalRoute::Readyz) => Ok(match metrics::ready(&self.portal) {
@@ -73,13 +89,25 @@ impl PortalHandler {
                     .with_body(page.into_bytes()))
             }
             Route::Portal(PortalRoute::OpenApi) => Ok(openapi::response()),
-            Route::Agent(route) => agent_api::handle(&self.portal, &route, request),
-            Route::Tenant(route) => {
-                tenant_api::handle(&self.portal, &self.tenant_limits, &route, request)
+            Route::Agent(route) => {
+                agent_api::handle(&self.portal, &route, request).or_else(|error| {
+                    // Who has proved to be an agent does not count for its address; who has not, does.
+                    if matches!(error.kind, Kind::Unauthenticated | Kind::Gone) {
+                        self.rates.stranger(request.peer, now, left)?;
+                    }
+                    Err(error)
+                })
             }
+            Route::Tenant(route) => tenant_api::handle(
+                &self.portal,
+                &self.tenant_limits,
+                &self.rates.key,
+                &route,
+                request,
+            ),
             Route::Admin(route) => self
                 .door(&route, request)
-                .unwrap_or_else(|| self.admin(route, request))
+                .unwrap_or_else(|| self.admin(route, request, left))
                 .map(Answer::into_response),
         }
     }
@@ -97,13 +125,18 @@ impl PortalHandler {
         caller.tenant().map_or(Ok(()), |_| Err(scope::beyond_tenant()))
     }
 
-    fn admin(&self, route: AdminRoute, request: &Request) -> Result<Answer, AppError> {
+    fn admin(
+        &self,
+        route: AdminRoute,
+        request: &Request,
+        left: &Cell<Option<Left>>,
+    ) -> Result<Answer, AppError> {
         let portal = &*self.portal;
         let keys = portal.keys.current();
         let caller =
             auth::authenticate(&request.head, request.peer, &portal.db, &keys, &self.throttle)?;
-        let permission: Permission = route.permission();
-        caller.require(permission)?;
+        self.rates.caller(caller.id(), portal.db.now(), left)?;
+        caller.require(route.permission())?;
         let url = portal.config.public_url();
         let parts = Parts {
             ingest: &portal.ingest,
@@ -141,6 +174,17 @@ impl PortalHandler {
     }
 }
 
+/// Whether anybody may ask, so that each request counts for its address. How the process is, and the keys of
+/// leases, are asked by machines that many share an address with, and cost next to nothing.
+fn is_for_strangers(route: &Route) -> bool {
+    match route {
+        Route::Portal(route) => matches!(route, PortalRoute::Readyz | PortalRoute::OpenApi),
+        Route::Agent(route) => matches!(route, AgentRoute::Trust),
+        Route::Admin(route) => route.permission() == Permission::Public,
+        Route::Tenant(_) => false,
+    }
+}
+
 impl Handler for PortalHandler {
     fn body_limit(&self, head: &Head) -> u64 {
         match route::parse(head.method(), head.path()) {
@@ -155,15 +199,25 @@ impl Handler for PortalHandler {
     fn handle(&self, request: Request) -> Response {
         let started = Instant::now();
         let (method, path) = (request.head.method(), request.head.path());
-        let response = match route::parse(method, path) {
-            Err(error) => respond::no_route(&error, method, path, &request.id),
-            Ok(route) => self
-                .answer(route, &request)
-                .unwrap_or_else(|error| respond::problem(&error, &request.id)),
-        };
+        let origins = &self.portal.config.cors_origins;
+        let left = Cell::new(None);
+        let response = cors::preflight(&request.head, origins).unwrap_or_else(|| {
+            let answered = match route::parse(method, path) {
+                Ok(route) => self.answer(route, &request, &left),
+                Err(error) => self
+                    .rates
+                    .stranger(request.peer, self.portal.db.now(), &left)
+                    .map(|()| respond::no_route(&error, method, path, &request.id)),
+            };
+            let response = answered.unwrap_or_else(|error| respond::problem(&error, &request.id));
+            match left.get() {
+                Some(left) => with_left(response, left),
+                None => response,
+            }
+        });
         let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::debug!(request = %request.id, %method, path, status = response.status(), millis, "answered");
-        respond::secured(response)
+        respond::secured(cors::with_origin(response, &request.head, origins), self.over_tls)
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::server::{Head, Request};
 use crate::{
-    api::{DEFAULT_LIMIT, MAX_IDEMPOTENCY_KEY_BYTES, MAX_LIMIT},
+    api::{DEFAULT_LIMIT, MAX_IDEMPOTENCY_KEY_BYTES, MAX_LIMIT, object},
     error::{AppError, Kind},
 };
 
@@ -38,7 +38,10 @@ pub fn in_place<'r, T: Deserialize<'r>>(request: &'r Request) -> Result<T, AppEr
         )
         .advice("send JSON with the header Content-Type: application/json"));
     }
-    serde_json::from_slice(&request.body).map_err(|error| AppError::unreadable_json(&error))
+    let mut reader = serde_json::Deserializer::from_slice(&request.body);
+    object(&mut reader)
+        .and_then(|read| reader.end().map(|()| read))
+        .map_err(|error| AppError::unreadable_json(&error))
 }
 
 /// Reads a JSON body that may be left out.

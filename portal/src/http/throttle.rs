@@ -14,10 +14,6 @@ use crate::{
     error::{AppError, Kind},
 };
 
-/// Failures that an address may make at once when it logs in.
-const BURST: i64 = 10;
-/// Time after which one of them is forgotten, in milliseconds: ten a minute.
-const REFILL_MILLIS: i64 = 6_000;
 /// Keys that are remembered; the least guilty are forgotten first.
 const MAX_KEYS: usize = 10_000;
 
@@ -31,6 +27,12 @@ pub struct Failures<K> {
 }
 
 impl<K: Hash + Eq> Failures<K> {
+    /// Allows this many at once and a minute.
+    #[must_use]
+    pub fn per_minute(failures: u32) -> Self {
+        Self::new(failures.max(1).into(), 60_000 / i64::from(failures.max(1)))
+    }
+
     /// Allows `burst` failures at once, one of which is forgotten each `refill_millis`.
     #[must_use]
     pub fn new(burst: i64, refill_millis: i64) -> Self {
@@ -68,13 +70,13 @@ impl<K: Hash + Eq> Failures<K> {
 #[derive(Debug)]
 pub struct Throttle(Failures<IpAddr>);
 
-impl Default for Throttle {
-    fn default() -> Self {
-        Self(Failures::new(BURST, REFILL_MILLIS))
-    }
-}
-
 impl Throttle {
+    /// Allows this many at once and a minute.
+    #[must_use]
+    pub fn per_minute(failures: u32) -> Self {
+        Self(Failures::per_minute(failures))
+    }
+
     /// Refuses an address that has failed too often.
     ///
     /// # Errors
@@ -113,7 +115,7 @@ mod tests {
 
     #[test]
     fn ten_failures_then_one_every_six_seconds() {
-        let throttle = Throttle::default();
+        let throttle = Throttle::per_minute(10);
         let peer: IpAddr = "2001:db8::1".parse().unwrap();
         let now = Timestamp::from_millis(1_000_000);
         for _ in 0..10 {

@@ -27,6 +27,13 @@ pub(super) fn utf8(body: &[u8]) -> Result<&str, AppError> {
     })
 }
 
+/// Reads a JSON object; a list is none, however well its items would fit the fields.
+pub(super) fn object_of<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, serde_json::Error> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let read = crate::api::object(&mut reader)?;
+    reader.end().map(|()| read)
+}
+
 /// How a body is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -69,7 +76,7 @@ pub struct Said {
 
 impl<'a> Envelope<'a> {
     pub(super) fn read(body: &'a [u8]) -> Result<Self, AppError> {
-        serde_json::from_str(utf8(body)?).map_err(|error| {
+        object_of(utf8(body)?).map_err(|error| {
             if error.to_string().starts_with(TOO_MANY) {
                 too_many()
             } else {

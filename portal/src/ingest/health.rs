@@ -6,7 +6,7 @@ use freehold_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::batch::{Said, time, utf8};
+use super::batch::{Said, object_of, time, utf8};
 use crate::{
     db::ingest::health::NewHealth,
     domain::ingest::{MAX_CHECKS, MAX_USAGE_AGE_DAYS},
@@ -49,7 +49,7 @@ struct Check {
 /// 400 for what is no JSON, 422 with the fields that are wrong.
 pub fn read(body: &[u8], now: Timestamp) -> Result<(Said, NewHealth), AppError> {
     let report: Report<'_> =
-        serde_json::from_str(utf8(body)?).map_err(|error| AppError::unreadable_json(&error))?;
+        object_of(utf8(body)?).map_err(|error| AppError::unreadable_json(&error))?;
     let wrong = |pointer: &str, why: &str| AppError::invalid(pointer, why);
     let status = report.status.parse().map_err(|why| wrong("/status", why))?;
     let (at, _) = time(report.timestamp, now, MAX_USAGE_AGE_DAYS)

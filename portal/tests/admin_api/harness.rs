@@ -40,7 +40,7 @@ pub struct World {
     pub portal: Arc<Portal>,
     pub clock: ManualClock,
     pub owner: String,
-    base: String,
+    pub base: String,
     shutdown: ShutdownHandle,
     server: Option<JoinHandle<Ended>>,
     _folder: tempfile::TempDir,
@@ -51,7 +51,7 @@ impl World {
         Self::with(|_| {})
     }
 
-    /// A world whose configuration differs.
+    /// With other settings.
     pub fn with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config {
@@ -113,6 +113,7 @@ impl World {
         world
     }
 
+    /// Adds them.
     pub fn add_host_and_blueprint(&self) {
         self.post("/api/v1/hosts", serde_json::json!({ "name": "vps-1" })).expect(201);
         self.post("/api/v1/blueprints", serde_json::json!({ "source": SHOP })).expect(201);

@@ -6,6 +6,8 @@ mod harness;
 
 mod access;
 mod blueprints;
+mod conformance;
+mod edge;
 mod hosts;
 mod ingest;
 mod ingest_hostile;

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use freehold_portal::config::Config;
 use freehold_portal::domain::validation::ValidationCode;
 use serde_json::{Value, json};
 
@@ -30,7 +31,17 @@ pub struct App {
 
 impl App {
     pub fn new(more: Value) -> Self {
-        let world = World::with_host_and_blueprint();
+        Self::of(World::with_host_and_blueprint(), more)
+    }
+
+    /// With other settings of the portal.
+    pub fn with(change: impl FnOnce(&mut Config), more: Value) -> Self {
+        let world = World::with(change);
+        world.add_host_and_blueprint();
+        Self::of(world, more)
+    }
+
+    fn of(world: World, more: Value) -> Self {
         let customer = with_customer(&world);
         let (license, key) = license(&world, &customer, more);
         let mut body = acme();

@@ -61,7 +61,7 @@ impl Portal {
         let port = ports::free();
         let authority = tls.then(|| Authority::new(&folder));
         let mut text = format!(
-            "listen = \"127.0.0.1:{port}\"\ndata_dir = \"{}\"\nlog = \"warn\"\nmax_connections = {MAX_CONNECTIONS}\n{lines}\n",
+            "listen = \"127.0.0.1:{port}\"\ndata_dir = \"{}\"\nlog = \"warn\"\nrequests_per_minute_per_token = 0\nvalidations_per_minute_per_key = 0\nmax_connections = {MAX_CONNECTIONS}\n{lines}\n",
             folder.join("data").display()
         );
         let scheme = match &authority {

@@ -7,7 +7,7 @@ use crate::{
         audit::{AuditRow, Checkpoint},
     },
     db::{audit, checkpoints},
-    error::AppError,
+    error::{AppError, Kind},
     http::{
         input::{self, Query},
         respond::Answer,
@@ -17,6 +17,9 @@ use crate::{
 pub(super) fn entries(ctx: &Context<'_>) -> Result<Answer, AppError> {
     let query = Query::parse(&ctx.request.head, &["after", "limit"])?;
     let (limit, after) = (query.limit()?, query.parsed::<u64>("after")?.unwrap_or(0));
+    if i64::try_from(after).is_err() {
+        return Err(AppError::new(Kind::BadRequest, "bad_query", "after is no number of an entry"));
+    }
     let page = ctx.read(|read| {
         let mut rows = audit::after(read, after, limit + 1)?;
         let more = rows.len() > limit as usize;

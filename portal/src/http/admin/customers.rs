@@ -10,7 +10,7 @@ use crate::{
     app::customers as app,
     db::customers::{self, CustomerRow},
     domain::ids::CustomerId,
-    error::AppError,
+    error::{AppError, Kind},
     http::{
         input::{self, Query},
         respond::Answer,
@@ -41,6 +41,13 @@ pub(super) fn list(ctx: &Context<'_>) -> Result<Answer, AppError> {
     let query = Query::parse(&ctx.request.head, &["limit", "cursor", "organizationId"])?;
     let (limit, after) = (query.limit()?, query.after("customers")?);
     let organization = query.get("organizationId");
+    if organization.is_some_and(|text| !app::is_organization(text)) {
+        return Err(AppError::new(
+            Kind::BadRequest,
+            "bad_query",
+            "organizationId is none that a customer can have",
+        ));
+    }
     let page = ctx.read(|read| {
         let mut rows = customers::list(read, organization, &after, limit + 1)?;
         let next = input::next_page(&mut rows, limit, "customers", |row| row.id.to_string());

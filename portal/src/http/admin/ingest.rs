@@ -20,7 +20,7 @@ use crate::{
         logs::{self, Filter, LineRow, Order},
         usage::{self, DayRow},
     },
-    domain::ingest::{DAY_MILLIS, Level, day},
+    domain::ingest::{DAY_MILLIS, Level, MAX_METRIC, day},
     error::{AppError, Kind},
     http::{
         input::{self, Query},
@@ -196,6 +196,9 @@ pub(super) fn usage(ctx: &Context<'_>, slug: &TenantSlug) -> Result<Answer, AppE
         )));
     }
     let metric = query.get("metric").map(str::to_owned);
+    if metric.as_ref().is_some_and(|name| name.len() > MAX_METRIC) {
+        return Err(refused(format!("metric is longer than {MAX_METRIC} bytes")));
+    }
     let is_csv = match query.get("format") {
         None | Some("json") => false,
         Some("csv") => true,

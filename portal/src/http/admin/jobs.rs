@@ -167,7 +167,7 @@ pub(super) fn delete(ctx: &Context<'_>, id: JobId) -> Result<Answer, AppError> {
 pub(super) fn cancel(ctx: &Context<'_>, id: JobId) -> Result<Answer, AppError> {
     let CancelJob { reason } = input::body_or_default(ctx.request)?;
     let actor = ctx.actor();
-    ctx.write(move |tx| {
+    ctx.create(move |tx| {
         app::CancelJob { id, reason, actor }.apply(tx)?;
         accepted(tx, id)
     })
@@ -185,7 +185,7 @@ pub(super) fn retry(ctx: &Context<'_>, id: JobId) -> Result<Answer, AppError> {
 pub(super) fn resume(ctx: &Context<'_>, id: JobId) -> Result<Answer, AppError> {
     input::no_body(ctx.request)?;
     let actor = ctx.actor();
-    ctx.write(move |tx| {
+    ctx.create(move |tx| {
         app::ResumeJob { id, actor }.apply(tx)?;
         accepted(tx, id)
     })

@@ -37,7 +37,7 @@ pub fn response() -> Response {
     Response::new(200)
         .with_header("content-type", JSON)
         .with_header("cache-control", format!("public, max-age={CACHE_SECS}"))
-        .with_body(BYTES.clone())
+        .with_body(BYTES.as_slice())
 }
 
 /// The document.

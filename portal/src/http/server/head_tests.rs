@@ -73,7 +73,9 @@ fn request_lines_are_checked() {
     assert_eq!(line("GET /"), 400);
     assert_eq!(line("get / HTTP/1.1"), 501);
     assert_eq!(line("CONNECT a:443 HTTP/1.1"), 501);
-    assert_eq!(line("TRACE / HTTP/1.1"), 501);
+    // Known, so that an address can say which methods it has instead.
+    assert_eq!(line("TRACE / HTTP/1.1"), 200);
+    assert_eq!(line("QUERY / HTTP/1.1"), 200);
     assert_eq!(line("GET / HTTP/2.0"), 505);
     assert_eq!(status("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 505);
     assert_eq!(status("GET / HTTP/1.0\r\n\r\n"), 200, "1.0 needs no host");

@@ -19,6 +19,10 @@ pub enum Method {
     Delete,
     /// `OPTIONS`
     Options,
+    /// `TRACE`: no address has it
+    Trace,
+    /// `QUERY`: no address has it
+    Query,
 }
 
 impl Method {
@@ -32,6 +36,8 @@ impl Method {
             "PATCH" => Self::Patch,
             "DELETE" => Self::Delete,
             "OPTIONS" => Self::Options,
+            "TRACE" => Self::Trace,
+            "QUERY" => Self::Query,
             _ => return None,
         })
     }
@@ -46,6 +52,8 @@ impl Method {
             Self::Patch => "PATCH",
             Self::Delete => "DELETE",
             Self::Options => "OPTIONS",
+            Self::Trace => "TRACE",
+            Self::Query => "QUERY",
         }
     }
 }

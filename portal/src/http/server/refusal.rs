@@ -149,6 +149,10 @@ impl Refusal {
         let mut response = Response::new(self.status)
             .with_header("content-type", Problem::MEDIA_TYPE)
             .with_header("cache-control", "no-store")
+            .with_header("x-content-type-options", "nosniff")
+            .with_header("x-frame-options", "DENY")
+            .with_header("referrer-policy", "no-referrer")
+            .with_header("content-security-policy", "default-src 'none'; frame-ancestors 'none'")
             .with_body(body);
         if let Some(seconds) = self.retry_after_secs {
             response = response.with_header("retry-after", seconds.to_string());

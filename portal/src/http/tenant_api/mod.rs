@@ -10,6 +10,7 @@ use freehold_protocol::time::Timestamp;
 
 use super::{
     input,
+    rate::Rate,
     route::TenantRoute,
     server::{Head, Request, Response},
     throttle::Failures,
@@ -17,6 +18,7 @@ use super::{
 use crate::{
     api::ingest::MAX_INGEST_BODY_BYTES,
     app::tenant_keys::PREFIX,
+    config::Config,
     context::Portal,
     db::ingest::batches::BatchKind,
     domain::ids::TenantKeyId,
@@ -51,10 +53,14 @@ pub struct Limits {
     license_keys: Failures<TenantKeyId>,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        // Ten at once and ten a minute; twenty at once and twenty a minute.
-        Self { api_keys: Failures::new(10, 6_000), license_keys: Failures::new(20, 3_000) }
+impl Limits {
+    /// As configured: failures a minute per address; twice as many per API key.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self {
+            api_keys: Failures::per_minute(config.failures_per_minute),
+            license_keys: Failures::per_minute(config.failures_per_minute.saturating_mul(2)),
+        }
     }
 }
 
@@ -65,11 +71,12 @@ impl Default for Limits {
 pub fn handle(
     portal: &Portal,
     limits: &Limits,
+    rate: &Rate<TenantKeyId>,
     route: &TenantRoute,
     request: &Request,
 ) -> Result<Response, AppError> {
     match route {
-        TenantRoute::Validate => validate::validate(portal, limits, request),
+        TenantRoute::Validate => validate::validate(portal, limits, rate, request),
         TenantRoute::Logs => ingest::batch(portal, limits, request, BatchKind::Logs),
         TenantRoute::Usage => ingest::batch(portal, limits, request, BatchKind::Usage),
         TenantRoute::Health => ingest::health(portal, limits, request),

@@ -11,12 +11,15 @@ use super::{Limits, authenticate};
 use crate::{
     context::Portal,
     domain::{
+        ids::TenantKeyId,
         license_key::LicenseKey,
         validation::{Question, ValidationCode, judge},
     },
     error::{AppError, Kind},
     http::{
         input,
+        rate::{Rate, with_left},
+        respond,
         server::{Request, Response},
     },
     licensing::{Desk, KeyEntry, LicenseEntry, Snapshot},
@@ -44,11 +47,16 @@ struct Asked<'a> {
 pub(super) fn validate(
     portal: &Portal,
     limits: &Limits,
+    rate: &Rate<TenantKeyId>,
     request: &Request,
 ) -> Result<Response, AppError> {
     let now = portal.db.now();
     let snapshot = portal.licensing.snapshot();
     let key = authenticate(portal, limits, &snapshot, request, now)?;
+    // Only who is over the limit is told of it: the answer is small, and there are many.
+    if let Err(over) = rate.take(key.id, now) {
+        return Ok(with_left(respond::problem(&over.error, &request.id), over.left));
+    }
     let asked: Asked<'_> = input::in_place(request)?;
     let (code, license) = answer(&portal.licensing, &snapshot, key, &asked, now);
     if code.is_guess() {
