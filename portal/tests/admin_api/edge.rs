@@ -210,6 +210,8 @@ const WITHOUT_KEY: &[(&str, &str)] = &[
     ("ReinstateLicense", "sets a state"),
     ("RenewLicense", "sets a state"),
     ("RevokeLicense", "sets a state"),
+    ("RejectRequest", "names the version that it decides on: 412"),
+    ("WithdrawRequest", "it is withdrawn: 409"),
     ("RevealLicenseKey", "changes nothing but the audit log"),
 ];
 
