@@ -8,5 +8,6 @@ mod fake;
 mod ingest;
 mod licensing;
 mod local;
+mod requests;
 mod storage;
 mod users;
