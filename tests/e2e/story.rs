@@ -146,6 +146,11 @@ impl<'w> Story<'w> {
         let view = self.world.view(&self.tenant);
         assert_eq!((view.status.as_str(), view.id), ("active", deployed.tenant));
         assert_eq!(view.license, Some(self.license.license.id));
+        // The host's own record names what was approved.
+        let journal = self.world.agent_ref().cli(&["journal", &job.id.to_string(), "--json"]);
+        let approval = &journal.json()["job"]["approval"];
+        let (request, digest) = (self.id(), deployed.digest.to_string());
+        assert_eq!(*approval, json!({ "request": request, "digest": digest }));
     }
 
     fn is_under_an_active_license(&self) {

@@ -103,6 +103,14 @@ impl JournalArgs {
             output::time(row.accepted_at)
         )
         .unwrap_or_default();
+        if let Some(approval) = &job.approval {
+            writeln!(
+                text,
+                "  approved with the request {}; its work is {}",
+                approval.request, approval.digest
+            )
+            .unwrap_or_default();
+        }
         if let Some(report) = &row.report {
             if let Some(failure) = &report.failure {
                 writeln!(
@@ -179,6 +187,7 @@ fn head(row: &JobRow) -> serde_json::Value {
         "seq": row.job.seq,
         "digest": row.digest,
         "actor": row.job.actor,
+        "approval": row.job.approval,
         "state": row.state.as_str(),
         "cancelled": row.cancelled,
         "acceptedAt": row.accepted_at,

@@ -2,6 +2,7 @@
 //! decision is in `request_decide.rs`.
 
 use freehold_protocol::{
+    app_env::MAX_SEALED_ENV_BYTES,
     approval::work_digest,
     ids::{ProvisionRequestId, TenantId},
     job::{MAX_JOB_BYTES, Work},
@@ -37,7 +38,7 @@ use crate::{
     error::{AppError, Kind},
 };
 
-/// What a job has beside its work, at most, in bytes: a request that could never be signed is refused at once.
+/// What a job has beside its work and what it brings for the app, at most, in bytes.
 const JOB_WITHOUT_WORK_BYTES: usize = 8 * 1024;
 
 /// The request with an identifier.
@@ -168,12 +169,7 @@ impl CreateRequest {
         let work = tenant_work::deployment(tx, &tenant, tenant.release_wanted)
             .map_err(with_another_license)?;
         app_env::admit_address(&work, self.rules.has_public_url)?;
-        if serde_json::to_vec(&work)?.len() > MAX_JOB_BYTES - JOB_WITHOUT_WORK_BYTES {
-            return Err(AppError::invalid(
-                "/settings",
-                "with its blueprint, a job of these settings is too large: make them smaller",
-            ));
-        }
+        refuse_too_large(&work)?;
         if requests::count_pending(tx)? >= MAX_PENDING {
             return Err(AppError::conflict(
                 "requests_full",
@@ -229,6 +225,19 @@ impl CreateRequest {
         record(tx, &request.requested_by, "request.create", &request, detail)?;
         Ok(request)
     }
+}
+
+/// Refuses what could never be signed as a job, before anybody looks at it.
+fn refuse_too_large(work: &Work) -> Result<(), AppError> {
+    let Work::DeployTenant(deploy) = work else { return Ok(()) };
+    let sealed = if deploy.blueprint.delivered().is_empty() { 0 } else { MAX_SEALED_ENV_BYTES };
+    if serde_json::to_vec(work)?.len() <= MAX_JOB_BYTES - JOB_WITHOUT_WORK_BYTES - sealed {
+        return Ok(());
+    }
+    Err(AppError::invalid(
+        "/settings",
+        "with its blueprint, a job of these settings is too large: make them smaller",
+    ))
 }
 
 fn unknown_customer(error: AppError) -> AppError {

@@ -1,9 +1,10 @@
 //! What is checked when a provision request is made and again when it is approved; what a host has left.
 
+use freehold_portal::api::requests::MAX_PENDING;
 use serde_json::{Value, json};
 
 use crate::{
-    harness::acme,
+    harness::{SHOP, acme},
     licensing::license,
     requests_world::{MEMORY, REQUESTS, Shop},
 };
@@ -253,4 +254,49 @@ fn what_a_request_names_is_not_taken_from_under_it() {
     shop.world.get(&format!("{REQUESTS}/{id}")).refused(404, "not_found");
     assert_eq!(shop.world.audited("request.create")[0]["objectId"], json!(id));
     shop.world.as_owner("DELETE", "/api/v1/hosts/vps-1").send().expect(204);
+}
+
+#[test]
+fn what_could_never_be_signed_is_refused_before_anybody_looks_at_it() {
+    let shop = Shop::new();
+    let declared: String = (0..64).map(|n| format!("    S{n}: {{}}\n")).collect();
+    let used: String = (0..64).map(|n| format!("      S{n}: ${{S{n}}}\n")).collect();
+    let source = SHOP
+        .replace("product: shop", "product: large")
+        .replace(
+            "    SEATS: { kind: int, default: \"5\" }\n",
+            &format!("    SEATS: {{ kind: int }}\n{declared}"),
+        )
+        .replace("      SEATS: ${SEATS}\n", &format!("      SEATS: ${{SEATS}}\n{used}"));
+    shop.world.post("/api/v1/blueprints", json!({ "source": source })).expect(201);
+    let ask = |bytes: usize| {
+        let mut body = shop.body();
+        body["blueprint"] = json!("large");
+        for n in 0..64 {
+            body["settings"][format!("S{n}")] = json!("x".repeat(bytes));
+        }
+        shop.ask(&shop.operator, "POST", REQUESTS, &body)
+    };
+    assert_eq!(ask(4096).pointers(), ["/settings"]);
+    ask(2048).expect(201);
+}
+
+#[test]
+fn so_many_requests_wait_and_no_more() {
+    let shop = Shop::new();
+    let id = shop.requested();
+    let mut copies = "CREATE TEMP TABLE copy AS SELECT * FROM requests;".to_owned();
+    for n in 1..MAX_PENDING {
+        copies.push_str(&format!(
+            "UPDATE copy SET id = '{n:036}', tenant_id = '{n}', slug = 's{n}', domain = 'd{n}';
+             INSERT INTO requests SELECT * FROM copy;"
+        ));
+    }
+    shop.sql(&format!("BEGIN; {copies} COMMIT;"));
+    let mut body = shop.body();
+    (body["slug"], body["domain"]) = (json!("beta"), json!("beta.example.com"));
+    let ask = || shop.ask(&shop.operator, "POST", REQUESTS, &body);
+    ask().refused(409, "requests_full");
+    shop.decide(&shop.operator, &id, "withdraw", &Value::Null).expect(200);
+    ask().expect(201);
 }

@@ -254,3 +254,24 @@ fn work_that_was_changed_in_the_database_is_not_given_out() {
     let row = world.portal.db.read(|read| requests::by_id(read, id)).unwrap().unwrap();
     assert_eq!(row.status, RequestStatus::Failed);
 }
+
+#[test]
+fn a_host_that_is_given_up_fails_its_request_and_takes_no_retry() {
+    let approved = Approved::new();
+    let revoke = app::revoke_host::RevokeHost {
+        name: "vps-1".parse().unwrap(),
+        request: crate::api::hosts::RevokeHost { confirm: "vps-1".into() },
+        actor: ACTOR.into(),
+    };
+    approved.world.portal.db.write(move |tx| revoke.apply(tx)).unwrap();
+    let row = approved.row();
+    assert_eq!(row.status, RequestStatus::Failed);
+    assert!(row.failure.unwrap().what.contains("was revoked"));
+    let retry = request_decide::Retry {
+        id: approved.id,
+        actor: ACTOR.into(),
+        rules: approved.world.portal.config.job_rules(),
+    };
+    let error = approved.world.portal.db.write(move |tx| retry.apply(tx)).unwrap_err();
+    assert_eq!(error.code, "host_revoked");
+}
