@@ -3,19 +3,33 @@
 use crate::config::{Config, Fail};
 use crate::db::{self, literal};
 use crate::http::{self, Request, Response};
+use crate::portal::Portal;
 use crate::{schema, users};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::sync::Arc;
 
 /// Serves until it is told to end.
 pub(crate) fn serve(config: Config) -> Result<(), String> {
     config.fail_at_start()?;
-    http::serve(config.port.unwrap_or(3000), move |request| answer(&config, request))
+    let portal = Portal::from_env()?.map(Arc::new);
+    if let Some(portal) = &portal {
+        println!("license: {}", portal.license.check(&portal.line, 0));
+        portal.outbox.keep_sending(Arc::clone(portal));
+    }
+    http::serve(config.port.unwrap_or(3000), move |request| {
+        answer(&config, portal.as_deref(), request)
+    })
 }
 
-fn answer(config: &Config, request: &Request) -> Response {
+fn answer(config: &Config, portal: Option<&Portal>, request: &Request) -> Response {
+    if let Some(portal) = portal
+        && let Some(response) = portal.answer(request)
+    {
+        return response;
+    }
     match (request.method.as_str(), request.path.as_str()) {
         ("GET" | "HEAD", "/api/health" | "/health") => health(config),
         ("GET", "/api/whoami") => whoami(config, request),

@@ -18,6 +18,8 @@ pub(crate) struct Request {
     pub(crate) method: String,
     /// The path without the query.
     pub(crate) path: String,
+    /// What follows the question mark.
+    pub(crate) query: String,
     /// Names in lower case, in the order in which they came.
     pub(crate) headers: Vec<(String, String)>,
     /// As long as Content-Length said.
@@ -160,6 +162,7 @@ fn read_request(reader: &mut impl BufRead) -> Result<Request, String> {
     let mut request = Request {
         method: method.to_owned(),
         path: target.split('?').next().unwrap_or(target).to_owned(),
+        query: target.split_once('?').map_or_else(String::new, |(_, query)| query.to_owned()),
         headers,
         body: Vec::new(),
     };
@@ -183,6 +186,7 @@ fn reason_phrase(status: u16) -> &'static str {
         200 => "OK",
         400 => "Bad Request",
         401 => "Unauthorized",
+        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         503 => "Service Unavailable",

@@ -2,11 +2,13 @@
 //!
 //! It stands in for a customer's product: a backend over PostgreSQL with migrations, onboarding
 //! and a login, and a frontend. It is honest where the tests look (its health is a real query,
-//! its login checks a stored hash) and plain everywhere else: one thread per connection, `psql`
-//! for the database. Do not build a product on it.
+//! its login checks a stored hash, its license is asked for and its lease verified) and plain
+//! everywhere else: one thread per connection, `psql` for the database. Do not build a product on it.
 //!
 //! Environment: `PORT`, `TENANT_SLUG`, `TENANT_NAME`, `TENANT_COLOR`, `APP_VERSION`, the `PG*`
-//! variables that `psql` itself reads, and `SAMPLE_FAIL`, by which a test makes it misbehave.
+//! variables that `psql` itself reads, `SAMPLE_FAIL`, by which a test makes it misbehave, and for the
+//! portal `PORTAL_URL`, `PORTAL_KEY`, `PORTAL_JWKS`, `PORTAL_CA`, `LICENSE_KEY`, `ORGANIZATION_ID` and
+//! `LICENSED_PRODUCT`; without the first two it does without a portal.
 
 // A command line program: what it prints is its purpose.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -16,7 +18,13 @@ mod config;
 mod db;
 mod frontend;
 mod http;
+// The client of docs/licenses.md, which a test of the portal compares with the page.
+#[path = "../../../portal/tests/admin_api/lease_client.rs"]
+mod lease;
+mod license;
+mod outbox;
 mod password;
+mod portal;
 mod probe;
 mod schema;
 mod users;

@@ -35,6 +35,12 @@ pub(super) fn names(what: &str, tag: &str) -> Vec<String> {
     names
 }
 
+/// Where containers find this machine: the gateway of the engine's default bridge.
+pub(super) fn bridge_address() -> String {
+    let format = "{{(index .IPAM.Config 0).Gateway}}";
+    docker(["network", "inspect", "bridge", "--format", format]).ok().trim().to_owned()
+}
+
 /// Hears of every container that is made and of every volume that is mounted, from now on. Afterwards
 /// nothing in the engine would tell whose an unnamed volume was.
 #[derive(Debug)]

@@ -43,6 +43,9 @@ pub struct Setup {
     /// The portal speaks TLS with a certificate of a private authority, and agents and admins
     /// call it by this name; the test itself calls it `localhost`.
     pub tls: Option<String>,
+    /// Tenants' apps reach the portal: it listens on every address, with `tls` by that of the engine's
+    /// default bridge, which is this machine to every container.
+    pub apps: bool,
     /// `key=value` for the agent's `--set`.
     pub agent: Vec<String>,
     /// Further environment of the agent.
@@ -93,6 +96,10 @@ impl World {
         let ears = docker::Ears::open(&scratch);
         let nginx = Nginx::start(&scratch);
         let acme = Acme::start(&scratch, nginx.http_port());
+        let mut setup = setup;
+        if setup.apps {
+            setup.tls = Some(docker::bridge_address());
+        }
         let portal = Portal::start(&scratch, &setup);
         let agent = Agent::prepare(&scratch, (&portal, &nginx, &acme), first, &setup);
         let mut world = Self { agent, portal, acme, nginx, ears, tag, ports: claim, scratch };

@@ -60,7 +60,8 @@ impl Portal {
         let port = ports::free();
         let mut text = format!(
             // One attempt: a test wants to see how it ends.
-            "listen = \"127.0.0.1:{port}\"\ndata_dir = \"{}\"\nmax_attempts = 1\n",
+            "listen = \"{}:{port}\"\ndata_dir = \"{}\"\nmax_attempts = 1\n",
+            if setup.apps { "0.0.0.0" } else { "127.0.0.1" },
             folder.join("data").display()
         );
         let mut url = format!("http://127.0.0.1:{port}");
