@@ -82,15 +82,7 @@ impl RecordReport {
             Err(error) if error.kind == Kind::NotFound => return Ok(()),
             Err(error) => return Err(error),
         };
-        let is_new = events::keep_report(
-            tx,
-            agent,
-            job.id,
-            report.attempt,
-            opened.digest(),
-            report.outcome,
-            &envelope,
-        )?;
+        let is_new = events::keep_report(tx, &opened, &envelope)?;
         if !is_new {
             return Ok(());
         }

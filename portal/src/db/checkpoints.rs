@@ -53,6 +53,7 @@ pub fn before(
                 r.envelope AS report, length(e.envelope) + length(r.envelope) AS bytes
          FROM reports r
          JOIN envelopes e ON e.job_id = r.job_id AND e.attempt = r.attempt AND e.agent_id = r.agent_id
+              AND e.digest = r.job_digest
          JOIN agents a ON a.id = r.agent_id
          JOIN hosts h ON h.id = a.host_id
          WHERE r.rowid < ?1

@@ -1,9 +1,9 @@
 //! Events and reports of jobs.
 
 use freehold_protocol::{
-    dsse::Envelope,
-    ids::{AgentId, JobId, Sha256Digest},
-    report::{Event, EventKind, Outcome},
+    dsse::{Envelope, Verified},
+    ids::JobId,
+    report::{Event, EventKind, Report},
     time::Timestamp,
 };
 use rusqlite::params;
@@ -66,27 +66,25 @@ pub fn append(tx: &Tx<'_>, job: JobId, attempt: u32, event: &Event) -> Result<()
 /// When the database fails.
 pub fn keep_report(
     tx: &Tx<'_>,
-    agent: AgentId,
-    job: JobId,
-    attempt: u32,
-    digest: Sha256Digest,
-    outcome: Outcome,
+    opened: &Verified<Report>,
     envelope: &Envelope,
 ) -> Result<bool, AppError> {
+    let report = opened.get();
     let changed = tx
         .sql()
         .prepare_cached(
-            "INSERT INTO reports (job_id, attempt, digest, agent_id, outcome, envelope, received_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
+            "INSERT INTO reports (job_id, attempt, digest, agent_id, outcome, envelope, received_at, job_digest)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
         )?
         .execute(params![
-            job.to_string(),
-            attempt,
-            digest.to_string(),
-            agent.to_string(),
-            codec::to_json(&outcome)?.trim_matches('"'),
+            report.job_id.to_string(),
+            report.attempt,
+            opened.digest().to_string(),
+            report.agent_id.to_string(),
+            codec::to_json(&report.outcome)?.trim_matches('"'),
             codec::to_json(envelope)?,
             tx.now().as_millis(),
+            report.job_digest.to_string(),
         ])?;
     Ok(changed == 1)
 }

@@ -90,6 +90,7 @@ pub static PORTAL: Schema = Schema {
         ("users", include_str!("../../../migrations/portal/0005_users.sql")),
         ("provision requests", include_str!("../../../migrations/portal/0006_requests.sql")),
         ("delivered keys", include_str!("../../../migrations/portal/0007_delivered_keys.sql")),
+        ("report digest", include_str!("../../../migrations/portal/0008_report_digest.sql")),
     ],
     setup: "",
     tuning: "PRAGMA wal_autocheckpoint = 1000;",

@@ -63,6 +63,9 @@ pub enum NotVouched {
     /// The report is on another job.
     #[error("the report does not belong to the job")]
     OtherJob,
+    /// The report's key is not the one of the agent that the job is for.
+    #[error("the report is not by the agent that the job was signed for")]
+    OtherAgent,
 }
 
 impl NotVouched {
@@ -79,7 +82,8 @@ impl NotVouched {
     }
 }
 
-/// The head of the audit log that a job names, once its signature and that of the report on it hold.
+/// The head of the audit log that a job names, once its signature and that of the report on it hold. The
+/// job names the key of the report, so that whoever shows both cannot choose that key.
 ///
 /// # Errors
 /// See [`NotVouched`].
@@ -93,6 +97,9 @@ pub fn vouched(
     let report = report.open::<Report>(&[report_key], 1).map_err(NotVouched::Report)?;
     if report.get().job_digest != job.digest() {
         return Err(NotVouched::OtherJob);
+    }
+    if job.get().agent_key != report_key.fingerprint() {
+        return Err(NotVouched::OtherAgent);
     }
     Ok(job.get().audit)
 }
@@ -204,6 +211,9 @@ mod tests {
         // A report by nobody, and one on another job.
         let said = vouched(&good, &report(&good, &key(8)), agents_key, &keys);
         assert!(matches!(said, Err(NotVouched::Report(_))), "{said:?}");
+        let stranger = key(8).public();
+        let said = vouched(&good, &report(&good, &key(8)), stranger, &keys);
+        assert_eq!(said, Err(NotVouched::OtherAgent));
         let mut second = job();
         second.seq = 2;
         let second = Envelope::sign(&second, &[&key(3)]).unwrap();

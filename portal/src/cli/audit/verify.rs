@@ -1,6 +1,6 @@
 //! `freehold audit verify`.
 
-use std::{collections::BTreeMap, fs::File, io::BufReader, path::PathBuf};
+use std::{collections::BTreeMap, fmt, fs::File, io::BufReader, path::PathBuf};
 
 use freehold_protocol::{dsse::Envelope, ids::Sha256Digest};
 
@@ -71,6 +71,26 @@ impl Known {
 struct Vouched {
     good: usize,
     too_old: usize,
+    /// The last entry that a good one names.
+    up_to: u64,
+}
+
+impl fmt::Display for Vouched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.good, self.up_to) {
+            (0, _) => {
+                f.write_str("No signed job that an agent has reported on vouches for them")?
+            }
+            (good, up_to) => write!(
+                f,
+                "{good} signed jobs that agents have reported on say the same of the entries up to {up_to}"
+            )?,
+        }
+        match self.too_old {
+            0 => f.write_str("\n"),
+            more => writeln!(f, "; {more} are too old to be checked"),
+        }
+    }
 }
 
 fn given(args: &Args, known: &mut Known) -> Result<(), CliError> {
@@ -111,7 +131,10 @@ fn vouched(client: &Client, newest: u32, known: &mut Known) -> Result<Vouched, C
         client.list(paths::AUDIT_CHECKPOINTS, &Vec::new(), Some(newest))?;
     for Checkpoint { host, report_key, job, report } in checkpoints {
         match checkpoint::vouched(&job, &report, report_key, &keys) {
-            Ok(head) if known.add(Mark { n: head.n, hash: head.hash }) => found.good += 1,
+            Ok(head) if known.add(Mark { n: head.n, hash: head.hash }) => {
+                found.good += 1;
+                found.up_to = found.up_to.max(head.n);
+            }
             Ok(head) => return Err(changed(head.n)),
             Err(NotVouched::TooOld(_)) => found.too_old += 1,
             Err(error) => {
@@ -147,21 +170,15 @@ pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, CliError> {
     let head = Mark { n, hash };
     let document = serde_json::json!({
         "entries": walk.count(), "known": kept, "checkpoints": vouched.good,
-        "checkpointsTooOld": vouched.too_old, "last": { "n": n, "hash": hash },
+        "checkpointsUpTo": vouched.up_to, "checkpointsTooOld": vouched.too_old, "last": { "n": n, "hash": hash },
     });
     ctx.show(&document, |_| {
         let mut text = format!("{} entries, none missing, none changed\n", walk.count());
         if kept > 0 {
             text.push_str(&format!("{kept} of them are known from before and the same\n"));
         }
-        match vouched {
-            Vouched { good: 0, too_old: 0 } => {}
-            Vouched { good, too_old: 0 } => text.push_str(&format!(
-                "{good} signed jobs that agents have reported on say the same\n"
-            )),
-            Vouched { good, too_old } => text.push_str(&format!(
-                "{good} signed jobs that agents have reported on say the same; {too_old} are too old to be checked\n"
-            )),
+        if args.checkpoints > 0 {
+            text.push_str(&vouched.to_string());
         }
         text.push_str(&format!(
             "The last is {head}\nKeep this line in another place: `freehold audit verify --expect {head}` proves later that nothing before it was rewritten.\n"

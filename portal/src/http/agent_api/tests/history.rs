@@ -2,6 +2,7 @@
 
 use freehold_protocol::{
     ids::{JobId, Sha256Digest},
+    job::AuditHead,
     report::Outcome,
 };
 
@@ -110,6 +111,21 @@ fn rotation_reaches_agents_and_a_compromise_starts_chains_anew() {
     // What was accepted before goes on and is reported as ever.
     agent.report(&world, &old[0], Outcome::Succeeded, None, None).unwrap();
     assert_eq!(world.state(accepted), JobState::Succeeded);
+    // Of the job that was signed twice, the envelope that was reported on vouches for the audit log.
+    agent.report(&world, &jobs[0], Outcome::Succeeded, None, None).unwrap();
+    assert_eq!(vouched(&world), [jobs[0].0.audit, old[0].0.audit]);
+}
+
+/// The heads of the audit log that reported jobs name, newest first.
+fn vouched(world: &World) -> Vec<AuditHead> {
+    let keys = checkpoint::JobKeys::of(world.portal.keys.current().trust_after(0)).unwrap();
+    let rows = world.portal.db.read(|read| db::checkpoints::before(read, None, 10)).unwrap().0;
+    rows.iter()
+        .map(|row| {
+            let key = row.report_key.key().unwrap();
+            checkpoint::vouched(&row.job, &row.report, key, &keys).unwrap()
+        })
+        .collect()
 }
 
 #[test]
@@ -131,15 +147,7 @@ fn a_job_names_the_last_entry_of_the_audit_log() {
     world.probe();
     let (_, jobs) = agent.poll(&world);
     agent.report(&world, &jobs[0], Outcome::Succeeded, None, None).unwrap();
-    let keys = checkpoint::JobKeys::of(world.portal.keys.current().trust_after(0)).unwrap();
-    let heads: Vec<_> = shown()
-        .iter()
-        .map(|row| {
-            let key = row.report_key.key().unwrap();
-            checkpoint::vouched(&row.job, &row.report, key, &keys).unwrap()
-        })
-        .collect();
-    assert_eq!(heads, [jobs[0].0.audit, queued]);
+    assert_eq!(vouched(&world), [jobs[0].0.audit, queued]);
     // Page by page, newest first.
     let read = |place| world.portal.db.read(move |read| db::checkpoints::before(read, place, 1));
     let (first, more) = read(None).unwrap();
