@@ -1,5 +1,5 @@
-//! What a deploy brings for the app: it asks the portal about its license with it, keeps working while
-//! the portal is away, and neither its key nor its license key is anywhere but in the tenant's folder.
+//! What a deploy brings for the app: it asks the portal about its license with it, and neither its key nor
+//! its license key is anywhere but in the tenant's folder.
 
 use freehold_tests::{
     curl,
@@ -8,9 +8,8 @@ use freehold_tests::{
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 
-const SOON: Duration = Duration::from_secs(20);
+use crate::app::{assert_valid, authority, is_refused_when_suspended};
 
 /// A tenant that runs under a license of its own; the license's id.
 fn licensed(world: &World) -> (Tenant, String) {
@@ -27,25 +26,11 @@ fn licensed(world: &World) -> (Tenant, String) {
     let tenant = world.tenant("keys");
     let release = world.push(&blueprint(&[]));
     world.create(&tenant, release);
-    let ca = world.portal_ref().tls().unwrap().authority.pem();
-    let ca: String = ca.lines().filter(|line| !line.starts_with("-----")).collect();
     let path = format!("/tenants/{}", tenant.slug);
-    let change = json!({ "license": license, "settings": { "PORTAL_CA": ca } });
+    let change = json!({ "license": license, "settings": { "PORTAL_CA": authority(world) } });
     world.api().patch(&path, &change).expect(200);
     world.deploy(&tenant, release);
     (tenant, license.as_str().unwrap().to_owned())
-}
-
-/// The app's own word about its license: the status and the document.
-fn license_of(world: &World, tenant: &Tenant, query: &str) -> (u16, Value) {
-    let answer = world.https(tenant, &format!("/api/license{query}"), &[]).unwrap();
-    (answer.status, answer.json())
-}
-
-fn assert_valid(world: &World, tenant: &Tenant) {
-    let (status, said) = license_of(world, tenant, "");
-    let found = (status, said["by"].as_str(), said["code"].as_str());
-    assert_eq!(found, (200, Some("portal"), Some("VALID")), "{said}");
 }
 
 /// A value of the tenant's environment, as it stands on the host.
@@ -165,69 +150,15 @@ fn a_rotation_survives_a_crash(world: &World, tenant: &Tenant) {
     assert_valid(world, tenant);
 }
 
-/// The portal is away: the lease holds for a day, what is to be sent waits, and arrives once.
-fn the_app_outlives_an_outage(world: &mut World, tenant: &Tenant) {
-    let send = |world: &World, what: &str, body: Value| {
-        let body = body.to_string();
-        let path = format!("/api/portal/{what}");
-        let answer = world.https(tenant, &path, &["--data", &body]).unwrap();
-        assert_eq!(answer.status, 200, "{}", answer.body);
-    };
-    let line = |n: u32| json!({ "logs": [{ "level": "info", "message": format!("line {n}") }] });
-    let calls = json!({ "metrics": [{ "name": "api.calls", "value": 5 }] });
-    let waiting =
-        |world: &World| world.https(tenant, "/api/portal", &[]).unwrap().json()["waiting"].clone();
-    send(world, "logs", line(1));
-    send(world, "usage", calls.clone());
-    world.eventually("the portal has what was sent", SOON, |world| waiting(world) == 0);
-
-    world.portal().stop();
-    for (query, status, by) in
-        [("", 200, "lease"), ("?ahead=600", 200, "lease"), ("?ahead=90000", 403, "lease")]
-    {
-        let (found, said) = license_of(world, tenant, query);
-        assert_eq!((found, said["by"].as_str()), (status, Some(by)), "{query}: {said}");
-    }
-    for n in 2..=4 {
-        send(world, "logs", line(n));
-    }
-    send(world, "usage", calls);
-    assert_eq!(waiting(world), 4);
-    world.portal().begin();
-    world.eventually("the portal has what waited", SOON, |world| waiting(world) == 0);
-
-    let logs = world.api().get(&format!("/tenants/{}/logs?limit=50", tenant.slug));
-    let mut lines: Vec<_> = logs["items"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|line| line["message"].as_str().unwrap().to_owned())
-        .collect();
-    lines.sort();
-    assert_eq!(lines, ["line 1", "line 2", "line 3", "line 4"]);
-    let usage = world.api().get(&format!("/tenants/{}/usage", tenant.slug));
-    let sums: f64 =
-        usage["items"].as_array().unwrap().iter().map(|day| day["sum"].as_f64().unwrap()).sum();
-    assert!((sums - 10.0).abs() < 1e-9, "{usage}");
-}
-
 #[test]
 fn a_deploy_brings_the_keys_with_which_the_app_is_licensed() {
-    let mut world = World::start_with("app-keys", Setup { apps: true, ..Setup::default() });
+    let world = World::start_with("app-keys", Setup { apps: true, ..Setup::default() });
     let (tenant, license) = licensed(&world);
     assert_valid(&world, &tenant);
     let job = world.api().get("/jobs?kind=deploy_tenant")["items"][0]["id"].clone();
     assert_nowhere(&world, &tenant, job.as_str().unwrap());
 
     a_rotation_survives_a_crash(&world, &tenant);
-    the_app_outlives_an_outage(&mut world, &tenant);
 
-    let suspend = |what: &str, body: Value| {
-        world.api().call("POST", &format!("/licenses/{license}/{what}"), Some(&body)).expect(200);
-    };
-    suspend("suspend", json!({ "reason": "unpaid" }));
-    let (status, said) = license_of(&world, &tenant, "");
-    assert_eq!((status, said["code"].as_str()), (403, Some("SUSPENDED")), "{said}");
-    suspend("reinstate", json!({}));
-    assert_valid(&world, &tenant);
+    is_refused_when_suspended(&world, &tenant, &license);
 }

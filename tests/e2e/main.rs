@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what it expects by unwrapping")]
 
+mod app;
 mod app_keys;
 mod bad_input;
 mod cancel;

@@ -1,25 +1,32 @@
 //! The whole story of a tenant: a license, a request, an approval by somebody else, a deployment, an active
-//! license. What its app does then is told below it.
+//! license. Its app asks the portal for that license, sends logs and usage, goes on while the portal is away,
+//! and is refused when the license is suspended.
 
 use std::time::Duration;
 
 use freehold_portal::api::{
     customers::CustomerView, licenses::LicenseCreated, requests::RequestView,
 };
-use freehold_tests::world::{HOST, Tenant, World, blueprint};
+use freehold_tests::world::{HOST, Setup, Tenant, World, blueprint};
 use serde_json::{Value, json};
+
+use crate::app::{assert_valid, authority, is_refused_when_suspended, outlives_an_outage};
 
 const PASSWORD: &str = "correct horse battery staple";
 const SOON: Duration = Duration::from_secs(60);
 
 #[test]
 fn what_one_asks_for_and_another_approves_runs_under_its_license() {
-    let world = World::start("story");
+    let mut world = World::start_with("story", Setup { apps: true, ..Setup::default() });
     let mut story = Story::begin(&world);
     story.is_asked_for();
     story.is_not_approved_by_whoever_asked();
     story.is_approved_and_deployed();
     story.is_under_an_active_license();
+    let (tenant, license) = (story.tenant.clone(), story.license.license.id.to_string());
+    assert_valid(&world, &tenant);
+    outlives_an_outage(&mut world, &tenant);
+    is_refused_when_suspended(&world, &tenant, &license);
 }
 
 /// A customer with a license, and two people.
@@ -38,7 +45,7 @@ impl<'w> Story<'w> {
     fn begin(world: &'w World) -> Self {
         world.push(&blueprint(&[]));
         let api = world.api();
-        let plan = json!({ "name": "pro", "products": ["ats"], "features": ["export"], "maxUsers": 25,
+        let plan = json!({ "name": "pro", "products": ["recruitiq"], "features": ["export"], "maxUsers": 25,
                            "expiryStrategy": "restrict" });
         api.call("POST", "/plans", Some(&plan)).expect(201);
         let customer = json!({ "name": "Acme GmbH", "organizationId": "acme-org" });
@@ -86,6 +93,7 @@ impl<'w> Story<'w> {
             std::thread::sleep(Duration::from_millis(100));
         }
         let license = self.license.license.id.to_string();
+        let authority = format!("PORTAL_CA={}", authority(self.world));
         let asked = self.json(
             &self.asks,
             &[
@@ -106,6 +114,8 @@ impl<'w> Story<'w> {
                 &license,
                 "--admin-email",
                 &self.tenant.email,
+                "--set",
+                &authority,
                 "--justification",
                 "order 4711",
             ],
