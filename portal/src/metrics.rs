@@ -12,7 +12,7 @@ use crate::{
     db,
     domain::{job::JobState, presence},
     error::AppError,
-    http::server::ServerStats,
+    http::{server::ServerStats, tally::Tally},
 };
 
 /// The content type of [`page`].
@@ -44,7 +44,7 @@ impl Page {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn page(portal: &Portal, stats: &ServerStats) -> Result<String, AppError> {
+pub fn page(portal: &Portal, stats: &ServerStats, tally: &Tally) -> Result<String, AppError> {
     let (states, hosts, oldest) = portal.db.read(|read| {
         let states = db::jobs::count_by_state(read)?;
         let mut hosts = [0u64; presence::Presence::ALL.len()];
@@ -120,6 +120,7 @@ pub fn page(portal: &Portal, stats: &ServerStats) -> Result<String, AppError> {
         "Requests that ended in a defect of the portal.",
         stats.panics_total(),
     );
+    answers(&mut page, tally);
     page.family("license_checks_total", "counter", "Questions about licenses answered, by code.");
     for (code, count) in portal.licensing.answered() {
         page.value("license_checks_total", &format!("{{code=\"{code}\"}}"), count);
@@ -142,6 +143,33 @@ pub fn page(portal: &Portal, stats: &ServerStats) -> Result<String, AppError> {
         expires,
     );
     Ok(page.0)
+}
+
+/// What was answered, and how long that took. A held poll counts with the time that it was held.
+fn answers(page: &mut Page, tally: &Tally) {
+    page.family("http_answers_total", "counter", "Requests answered, by route and status.");
+    for row in tally.asked() {
+        let (method, route) = (row.method, row.route);
+        for (status, count) in tally.answers(row) {
+            let labels = format!("{{method=\"{method}\",route=\"{route}\",status=\"{status}\"}}");
+            page.value("http_answers_total", &labels, count);
+        }
+    }
+    page.family("http_answer_seconds", "histogram", "How long answers take, by route.");
+    for row in tally.asked() {
+        let labels = format!("method=\"{}\",route=\"{}\"", row.method, row.route);
+        for (bound, count) in row.buckets() {
+            page.value(
+                "http_answer_seconds_bucket",
+                &format!("{{{labels},le=\"{bound}\"}}"),
+                count,
+            );
+        }
+        let count = row.count();
+        page.value("http_answer_seconds_bucket", &format!("{{{labels},le=\"+Inf\"}}"), count);
+        page.value("http_answer_seconds_sum", &format!("{{{labels}}}"), row.seconds());
+        page.value("http_answer_seconds_count", &format!("{{{labels}}}"), count);
+    }
 }
 
 /// What tenants' apps send, and how long commits of both databases take.

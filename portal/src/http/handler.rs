@@ -17,6 +17,7 @@ use super::{
     route::{AdminRoute, AgentRoute, PortalRoute, Route},
     scope::{self, Guard},
     server::{Handler, Head, Request, Response, ServerStats},
+    tally::Tally,
     tenant_api,
     throttle::Throttle,
 };
@@ -40,6 +41,7 @@ pub struct PortalHandler {
     tenant_limits: tenant_api::Limits,
     logins: LoginGuard,
     rates: Rates,
+    tally: Tally,
     /// Whether browsers reach the portal over TLS.
     over_tls: bool,
 }
@@ -54,6 +56,7 @@ impl PortalHandler {
             tenant_limits: tenant_api::Limits::new(config),
             logins: LoginGuard::default(),
             rates: Rates::new(config),
+            tally: Tally::default(),
             over_tls: config.public_url().starts_with("https://"),
             portal,
             stats,
@@ -83,7 +86,7 @@ impl PortalHandler {
             }),
             Route::Portal(PortalRoute::Metrics) => {
                 self.let_in_scraper(request)?;
-                let page = metrics::page(&self.portal, &self.stats)?;
+                let page = metrics::page(&self.portal, &self.stats, &self.tally)?;
                 Ok(Response::new(200)
                     .with_header("content-type", metrics::CONTENT_TYPE)
                     .with_body(page.into_bytes()))
@@ -201,9 +204,13 @@ impl Handler for PortalHandler {
         let (method, path) = (request.head.method(), request.head.path());
         let origins = &self.portal.config.cors_origins;
         let left = Cell::new(None);
+        let template = Cell::new(None);
         let response = cors::preflight(&request.head, origins).unwrap_or_else(|| {
             let answered = match route::parse(method, path) {
-                Ok(route) => self.answer(route, &request, &left),
+                Ok(route) => {
+                    template.set(Some(route.template()));
+                    self.answer(route, &request, &left)
+                }
                 Err(error) => self
                     .rates
                     .stranger(request.peer, self.portal.db.now(), &left)
@@ -215,7 +222,9 @@ impl Handler for PortalHandler {
                 None => response,
             }
         });
-        let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let took = started.elapsed();
+        self.tally.note(method, template.get(), response.status(), took);
+        let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         tracing::debug!(request = %request.id, %method, path, status = response.status(), millis, "answered");
         respond::secured(cors::with_origin(response, &request.head, origins), self.over_tls)
     }

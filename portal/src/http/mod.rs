@@ -21,5 +21,6 @@ pub mod scope;
 pub mod server;
 pub mod spec;
 pub mod table;
+pub mod tally;
 pub mod tenant_api;
 pub mod throttle;

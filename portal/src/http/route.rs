@@ -27,6 +27,19 @@ pub enum Route {
     Tenant(TenantRoute),
 }
 
+impl Route {
+    /// The address with its variable parts in braces.
+    #[must_use]
+    pub const fn template(&self) -> &'static str {
+        match self {
+            Self::Portal(route) => route.template(),
+            Self::Agent(route) => route.template(),
+            Self::Admin(route) => route.template(),
+            Self::Tenant(route) => route.template(),
+        }
+    }
+}
+
 /// Addresses that existing apps call, and where the rest of the API has them.
 pub const ALIASES: [(&str, &str); 2] = [
     ("/api/licenses/validate", "/api/v1/licenses/validate"),

@@ -16,6 +16,7 @@ mod jobs;
 mod lease_client;
 mod leases;
 mod licensing;
+mod monitoring;
 mod requests;
 mod requests_checks;
 mod requests_world;

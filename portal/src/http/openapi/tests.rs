@@ -1,10 +1,7 @@
 //! The document and what serves agree, both ways.
 
 use super::*;
-use crate::http::{
-    route::{Route, parse},
-    server::Method,
-};
+use crate::http::{route::parse, server::Method};
 
 const ID: &str = "0190a000-0000-7000-8000-000000000001";
 
@@ -20,15 +17,6 @@ fn address(operation: &Operation) -> String {
     })
 }
 
-fn template(route: &Route) -> &'static str {
-    match route {
-        Route::Portal(route) => route.template(),
-        Route::Agent(route) => route.template(),
-        Route::Admin(route) => route.template(),
-        Route::Tenant(route) => route.template(),
-    }
-}
-
 #[test]
 fn every_operation_is_served_where_the_document_says() {
     let document = document();
@@ -38,7 +26,7 @@ fn every_operation_is_served_where_the_document_says() {
         assert!(!path.contains('{'), "{path}: a part of the template is not one of the route");
         let route =
             parse(operation.method, &path).unwrap_or_else(|error| panic!("{path}: {error:?}"));
-        assert_eq!(template(&route), operation.path, "{path} is answered by another route");
+        assert_eq!(route.template(), operation.path, "{path} is answered by another route");
         let method = operation.method.as_str().to_ascii_lowercase();
         let described = &document["paths"][operation.path][&method];
         assert_eq!(described["operationId"], operation.id(), "{method} {path}");

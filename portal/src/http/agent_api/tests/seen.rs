@@ -14,7 +14,7 @@ use crate::{
     db::{self, Db},
     domain::presence::{Presence, presence},
     error::Kind,
-    http::{route::AgentRoute, server::ServerStats},
+    http::{route::AgentRoute, server::ServerStats, tally::Tally},
     metrics,
 };
 
@@ -63,7 +63,8 @@ fn an_empty_poll_is_seen_at_once_and_written_later() {
         assert_eq!(row(db), before, "no statement");
         let now = world.clock.now();
         assert_eq!(shown(db, &agent, now), (Some(now), Presence::Online));
-        let page = metrics::page(&world.portal, &ServerStats::default()).unwrap();
+        let page =
+            metrics::page(&world.portal, &ServerStats::default(), &Tally::default()).unwrap();
         assert!(page.contains("freehold_hosts{presence=\"online\"} 1"), "{page}");
     }
     let seen = world.clock.now();
