@@ -56,6 +56,15 @@ fn the_portal_answers_as_the_document_says() {
     world.post("/api/v1/tenants", tenant).expect(201);
     let key = world.as_owner("POST", "/api/v1/tenants/acme/keys").send().expect(201);
     let spare = world.as_owner("POST", "/api/v1/tenants/acme/keys").send().expect(201);
+    let customer = world.post("/api/v1/customers", json!({ "name": "Acme" })).expect(201);
+    let license = json!({ "customer": customer["id"], "plan": "demo" });
+    let license = world.post("/api/v1/licenses", license).expect(201);
+    let request = json!({
+        "customer": customer["id"], "license": license["license"]["id"], "justification": "signed", "slug": "beta",
+        "name": "Beta", "domain": "beta.example.com", "host": "demo", "blueprint": "shop",
+        "settings": { "GREETING": "hello" },
+    });
+    let request = world.post("/api/v1/requests", request).expect(201);
 
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(program("schemathesis"));
@@ -66,6 +75,7 @@ fn the_portal_answers_as_the_document_says() {
         .args(["run", "--no-color", &format!("{}/api/v1/openapi.json", world.base)])
         .env("FREEHOLD_OWNER", &world.owner)
         .env("FREEHOLD_TENANT_KEY", key["secret"].as_str().unwrap())
+        .env("FREEHOLD_REQUEST", request["id"].as_str().unwrap())
         .env("FREEHOLD_SPARE_KEY", spare["key"]["id"].as_str().unwrap());
     passed("schemathesis", &command.output().unwrap());
     // It has asked with a token and a key that are good still, or else it has seen little.
