@@ -5,7 +5,10 @@
 //! The API key in it is made by the first deploy that needs one and stays, sealed under the master key,
 //! so that every later deploy brings the same. A rotation makes the next one: the next deploy brings that,
 //! and only when an agent reports that it is in use does the grace period of the one before begin. A host
-//! that is away for a week, or a deploy that is undone, leaves the app with a key that is good.
+//! that is away for a week, or a deploy that is undone, leaves the app with a key that is good. A release
+//! that uses no key ends those of the one before in the same way: nobody is left who could rotate them.
+
+use std::collections::BTreeMap;
 
 use freehold_protocol::{
     app_env::{AppEnv, EnvContext, SealedEnv},
@@ -14,8 +17,8 @@ use freehold_protocol::{
         delivered::{Delivered, Need},
     },
     failure::{Failure, FailureClass},
-    ids::{JobId, TenantId},
-    job::{DeployTenant, Work},
+    ids::TenantId,
+    job::Work,
     secret::Secret,
 };
 use serde_json::json;
@@ -29,10 +32,9 @@ use crate::{
         audit::{self, Entry},
         delivered_keys,
         jobs::JobRow,
-        tenant_keys::TenantKeyRow,
+        tenant_keys::{self as db_keys, TenantKeyRow},
         tenants::{self, TenantRow},
     },
-    domain::ids::TenantKeyId,
     error::{AppError, Kind},
     keys::{KeyError, MasterKey, Place, PortalKeys},
     licensing,
@@ -68,7 +70,8 @@ pub(super) fn admit(
         }
     }
     fields.done()?;
-    if used.contains_key(&Delivered::TenantKey) && delivered_keys::next(read, tenant.id)?.is_none()
+    if used.get(&Delivered::TenantKey) == Some(&Need::Required)
+        && delivered_keys::next(read, tenant.id)?.is_none()
     {
         tenant_keys::admit_another(read, tenant)?;
     }
@@ -95,21 +98,43 @@ pub(super) fn admit_address(work: &Work, has_public_url: bool) -> Result<(), App
     Ok(())
 }
 
-/// What a job brings, sealed for its agent; none when its blueprint asks for nothing that there is. The
-/// failure is the job's: trying it again by itself would not help.
+/// What a job brings, sealed for its agent, and what is to be noted once the job is signed: until then
+/// nothing is stored, so that a job that fails before it is handed out leaves no key and no trace of one.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    /// For the job.
+    pub sealed: SealedEnv,
+    key: Option<AppKey>,
+    tenant: TenantRow,
+    detail: serde_json::Value,
+}
+
+/// The key of a tenant's app.
+#[derive(Debug)]
+struct AppKey {
+    row: TenantKeyRow,
+    secret: Secret,
+    is_new: bool,
+}
+
+/// What a job brings; none when its blueprint asks for nothing that there is. The failure is the job's:
+/// trying it again by itself would not help.
 pub(super) fn of_job(
-    tx: &Tx<'_>,
+    read: &Read<'_>,
     keys: &PortalKeys,
     public_url: Option<&str>,
     agent: &AgentRow,
     job: &JobRow,
-) -> Result<Result<Option<SealedEnv>, Failure>, AppError> {
+) -> Result<Result<Option<Delivery>, Failure>, AppError> {
     let Work::DeployTenant(deploy) = &job.work else { return Ok(Ok(None)) };
-    if deploy.blueprint.delivered().is_empty() {
+    let used = deploy.blueprint.delivered();
+    if used.is_empty() {
         return Ok(Ok(None));
     }
-    let env = match values(tx, keys, public_url, job, deploy) {
-        Ok(env) => env,
+    let tenant = tenants::by_id(read, deploy.tenant)?
+        .ok_or_else(|| AppError::not_found("tenant", &deploy.slug))?;
+    let (env, key) = match values(read, keys, public_url, &tenant, &used) {
+        Ok(found) => found,
         Err(error) if error.kind == Kind::Internal => return Err(error),
         Err(error) => {
             return Ok(Err(Failure::new(FailureClass::Request, error.message, error.advice)));
@@ -132,50 +157,63 @@ pub(super) fn of_job(
     let sealed = env
         .seal(&agent.seal_key, context)
         .map_err(|error| AppError::bug("what a job brings was not sealed").because(error))?;
-    Ok(Ok(Some(sealed)))
+    let names: Vec<_> = env.values().keys().map(|name| name.name()).collect();
+    let of_license = env.values().keys().any(|name| name.is_of_license());
+    let detail = json!({
+        "tenant": tenant.slug, "names": names, "key": key.as_ref().map(|key| key.row.id),
+        "license": tenant.license.filter(|_| of_license), "attempt": job.attempt,
+    });
+    Ok(Ok(Some(Delivery { sealed, key, tenant, detail })))
+}
+
+impl Delivery {
+    /// Notes that the job that brings it is signed: stores a key that is new, and which job carries it.
+    pub(super) fn note(
+        mut self,
+        tx: &Tx<'_>,
+        master: &MasterKey,
+        job: &JobRow,
+    ) -> Result<(), AppError> {
+        if let Some(AppKey { row, secret, is_new }) = &mut self.key {
+            if *is_new {
+                db_keys::insert(tx, row)?;
+                keep(tx, master, row, secret, DEFAULT_ROTATION_HOURS)?;
+                tenant_keys::record(tx, MAKER, "tenant_key.create", row.id, &self.tenant, None)?;
+            }
+            delivered_keys::note_sent(tx, row.id, job.id)?;
+        }
+        let (actor, object_id, detail) = (&*job.actor, &*job.id.to_string(), self.detail);
+        let entry = Entry { actor, action: "job.deliver", object_kind: "job", object_id, detail };
+        audit::append(tx, &entry)
+    }
 }
 
 fn values(
-    tx: &Tx<'_>,
+    read: &Read<'_>,
     keys: &PortalKeys,
     public_url: Option<&str>,
-    job: &JobRow,
-    deploy: &DeployTenant,
-) -> Result<AppEnv, AppError> {
-    let used = deploy.blueprint.delivered();
-    let tenant = tenants::by_id(tx, deploy.tenant)?
-        .ok_or_else(|| AppError::not_found("tenant", &deploy.slug))?;
+    tenant: &TenantRow,
+    used: &BTreeMap<Delivered, Need>,
+) -> Result<(AppEnv, Option<AppKey>), AppError> {
     let mut env = AppEnv::default();
-    let mut key_id = None;
-    for name in used.keys().copied() {
+    let mut found = None;
+    for (name, need) in used {
         let value = match name {
             Delivered::PortalUrl => public_url.map(|url| Secret::new(url.to_owned())),
             Delivered::Jwks => Some(Secret::new(licensing::jwks(keys.lease()).to_string())),
             Delivered::LicenseKey | Delivered::OrganizationId => {
-                of_license(tx, keys.master(), &tenant, name)?
+                of_license(read, keys.master(), tenant, *name)?
             }
             Delivered::TenantKey => {
-                let (id, secret) = key(tx, keys.master(), &tenant)?;
-                delivered_keys::note_sent(tx, id, job.id)?;
-                key_id = Some(id);
-                Some(secret)
+                found = key(read, keys.master(), tenant, *need)?;
+                found.as_ref().map(|key| key.secret.clone())
             }
         };
         if let Some(value) = value {
-            env.set(name, value);
+            env.set(*name, value);
         }
     }
-    let names: Vec<_> = env.values().keys().map(|name| name.name()).collect();
-    let detail = json!({
-        "tenant": tenant.slug, "names": names, "key": key_id,
-        "license": tenant.license.filter(|_| used.keys().any(|name| name.is_of_license())),
-        "attempt": job.attempt,
-    });
-    let object_id = &job.id.to_string();
-    let entry =
-        Entry { actor: &job.actor, action: "job.deliver", object_kind: "job", object_id, detail };
-    audit::append(tx, &entry)?;
-    Ok(env)
+    Ok((env, found))
 }
 
 fn of_license(
@@ -201,26 +239,31 @@ fn does_not_open(whose: &str, error: &KeyError, advice: &str) -> AppError {
     AppError::conflict("key_does_not_open", format!("the {whose}'s key: {error}")).advice(advice)
 }
 
-/// The key that a tenant's app is given: the one that it was given last, or a new one.
+/// The key that a tenant's app is given: the one that it was given last, or a new one. None when the app
+/// can do without and the tenant has as many as it may have. However many were made lately, the system makes
+/// at most one for each job; and a job that failed for it would not come again.
 fn key(
-    tx: &Tx<'_>,
+    read: &Read<'_>,
     master: &MasterKey,
     tenant: &TenantRow,
-) -> Result<(TenantKeyId, Secret), AppError> {
-    if let Some((key, sealed)) = delivered_keys::next(tx, tenant.id)? {
-        let secret = master.open(&place(&key.id.to_string(), &tenant.id.to_string()), &sealed);
+    need: Need,
+) -> Result<Option<AppKey>, AppError> {
+    if let Some((row, sealed)) = delivered_keys::next(read, tenant.id)? {
+        let secret = master.open(&place(&row.id.to_string(), &tenant.id.to_string()), &sealed);
         let advice = format!(
             "revoke it with `freehold tenant key revoke {} {}`, and deploy again",
-            tenant.slug, key.id
+            tenant.slug, row.id
         );
         let secret = secret.map_err(|error| does_not_open("tenant", &error, &advice))?;
-        return Ok((key.id, secret));
+        return Ok(Some(AppKey { row, secret, is_new: false }));
     }
-    tenant_keys::admit_another(tx, tenant)?;
-    let (mut key, secret) = tenant_keys::make(tx, master, tenant, None, MAKER)?;
-    keep(tx, master, &mut key, &secret, DEFAULT_ROTATION_HOURS)?;
-    tenant_keys::record(tx, MAKER, "tenant_key.create", key.id, tenant, None)?;
-    Ok((key.id, secret))
+    match tenant_keys::refuse_if_many(read, tenant) {
+        Ok(()) => {}
+        Err(error) if error.kind == Kind::Conflict && need == Need::Optional => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let (row, secret) = tenant_keys::draft(read, master, tenant, None, MAKER)?;
+    Ok(Some(AppKey { row, secret, is_new: true }))
 }
 
 /// Keeps a key that was just made, to be brought by the next deploys.
@@ -236,23 +279,44 @@ pub(super) fn keep(
     delivered_keys::mark(tx, key.id, &sealed, i64::from(grace_hours) * 3600)
 }
 
-/// A deploy is done: the key that it brought is in use, and the grace period of the one before begins.
+/// A deploy is done: the key that it brought is in use, and the grace period of the one before begins. When
+/// its release uses none, that of all begins.
 pub(super) fn arrived(
     tx: &Tx<'_>,
     tenant: TenantId,
-    job: JobId,
+    job: &JobRow,
     actor: &str,
 ) -> Result<(), AppError> {
-    let Some((key, grace_secs)) = delivered_keys::note_arrived(tx, tenant, job)? else {
+    if !uses_key(&job.work) {
+        let until = tx.now().plus_secs(i64::from(DEFAULT_ROTATION_HOURS) * 3600);
+        let ended = delivered_keys::end_former(tx, tenant, None, until)?;
+        if ended == 0 {
+            return Ok(());
+        }
+        let detail = json!({ "keysEndAt": until, "keys": ended, "job": job.id });
+        let object_id = &tenant.to_string();
+        let action = "tenant_key.unused";
+        return audit::append(
+            tx,
+            &Entry { actor, action, object_kind: "tenant", object_id, detail },
+        );
+    }
+    let Some((key, grace_secs)) = delivered_keys::note_arrived(tx, tenant, job.id)? else {
         return Ok(());
     };
     let until = tx.now().plus_secs(grace_secs);
-    let former = delivered_keys::end_former(tx, tenant, key, until)?;
+    let former = delivered_keys::end_former(tx, tenant, Some(key), until)?;
     let detail = json!({
-        "tenantId": tenant, "job": job, "formerEndsAt": (former > 0).then_some(until),
+        "tenantId": tenant, "job": job.id, "formerEndsAt": (former > 0).then_some(until),
     });
     let object_id = &key.to_string();
     let entry =
         Entry { actor, action: "tenant_key.deliver", object_kind: "tenant_key", object_id, detail };
     audit::append(tx, &entry)
+}
+
+/// Whether a job's release uses the key of the tenant's app.
+pub(super) fn uses_key(work: &Work) -> bool {
+    let Work::DeployTenant(deploy) = work else { return false };
+    deploy.blueprint.delivered().contains_key(&Delivered::TenantKey)
 }

@@ -55,14 +55,14 @@ pub(super) fn dispatch(
             settle(tx, &job, JobState::Failed, &other_work(), "system")?;
             continue;
         }
-        let app_env = match app_env::of_job(tx, keys, poll.url_for_apps.as_deref(), agent, &job)? {
-            Ok(app_env) => app_env,
+        let delivery = match app_env::of_job(tx, keys, poll.url_for_apps.as_deref(), agent, &job)? {
+            Ok(delivery) => delivery,
             Err(failure) => {
                 settle(tx, &job, JobState::Failed, &failure, "system")?;
                 continue;
             }
         };
-        let beside = (approval, app_env);
+        let beside = (approval, delivery.as_ref().map(|delivery| delivery.sealed.clone()));
         let envelope = match sign(tx, keys, (agent, agent_key), (&job, beside), (head, audit)) {
             Ok(envelope) => envelope,
             Err(EnvelopeError::TooLarge { limit_bytes }) => {
@@ -76,6 +76,9 @@ pub(super) fn dispatch(
             }
             Err(error) => return Err(AppError::bug("a job was not signed").because(error)),
         };
+        if let Some(delivery) = delivery {
+            delivery.note(tx, keys.master(), &job)?;
+        }
         let digest = envelope
             .payload_digest()
             .map_err(|error| AppError::bug("a signed job has no digest").because(error))?;

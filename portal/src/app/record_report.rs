@@ -310,7 +310,7 @@ fn apply_result(
             }
             note_deployed(tx, tenant, deployed, onboarded)?;
             let actor = format!("agent:{}", host.name);
-            app_env::arrived(tx, tenant, job.id, &actor)?;
+            app_env::arrived(tx, tenant, job, &actor)?;
             license_status::activate(tx, tenant, &actor)
         }
         (JobKind::RemoveTenant, Some(tenant), Some(JobResult::Removed(removed))) => {

@@ -100,8 +100,8 @@ fn refuse_haste(read: &Read<'_>, tenant: &TenantRow) -> Result<(), AppError> {
     .advice("see what makes them; `freehold tenant key list` says who"))
 }
 
-/// Refuses another key for a tenant that has as many as it may have, or for which many were made lately.
-pub(super) fn admit_another(read: &Read<'_>, tenant: &TenantRow) -> Result<(), AppError> {
+/// Refuses another key for a tenant that has as many as it may have.
+pub(super) fn refuse_if_many(read: &Read<'_>, tenant: &TenantRow) -> Result<(), AppError> {
     let (there, most) = (tenant_keys::count_valid(read, tenant.id)?, most_keys(read, tenant)?);
     if u64::from(there) >= most {
         return Err(AppError::conflict(
@@ -110,11 +110,30 @@ pub(super) fn admit_another(read: &Read<'_>, tenant: &TenantRow) -> Result<(), A
         )
         .advice("rotate or revoke one instead, or raise maxApiKeys of its plan or license"));
     }
+    Ok(())
+}
+
+/// The same, and for which many were made lately.
+pub(super) fn admit_another(read: &Read<'_>, tenant: &TenantRow) -> Result<(), AppError> {
+    refuse_if_many(read, tenant)?;
     refuse_haste(read, tenant)
 }
 
-pub(super) fn make(
+fn make(
     tx: &Tx<'_>,
+    master: &MasterKey,
+    tenant: &TenantRow,
+    replaces: Option<TenantKeyId>,
+    actor: &str,
+) -> Result<(TenantKeyRow, Secret), AppError> {
+    let (key, secret) = draft(tx, master, tenant, replaces, actor)?;
+    tenant_keys::insert(tx, &key)?;
+    Ok((key, secret))
+}
+
+/// A key that is not stored yet.
+pub(super) fn draft(
+    read: &Read<'_>,
     master: &MasterKey,
     tenant: &TenantRow,
     replaces: Option<TenantKeyId>,
@@ -131,14 +150,13 @@ pub(super) fn make(
         last4: text[text.len() - 4..].to_owned(),
         replaces,
         created_by: actor.to_owned(),
-        created_at: tx.now(),
+        created_at: read.now(),
         valid_until: None,
         last_used_at: None,
         revoked_at: None,
         delivered: false,
         delivered_at: None,
     };
-    tenant_keys::insert(tx, &key)?;
     Ok((key, secret))
 }
 

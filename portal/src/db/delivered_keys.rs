@@ -27,7 +27,8 @@ pub fn mark(tx: &Tx<'_>, id: TenantKeyId, sealed: &[u8], grace_secs: i64) -> Res
     expect_one(changed, "key")
 }
 
-/// The key that the next deploy brings, and its sealed form: the youngest that is good without end.
+/// The key that the next deploy brings, and its sealed form: of those that are good without end the one
+/// that none was made to replace. Identifiers do not say which is the youngest: a clock may be set back.
 ///
 /// # Errors
 /// When the database fails.
@@ -38,8 +39,11 @@ pub fn next(
     let found: Option<(TenantKeyId, Vec<u8>)> = read
         .sql()
         .prepare_cached(
-            "SELECT id, sealed FROM tenant_keys WHERE tenant_id = ?1 AND delivered = 1 AND sealed IS NOT NULL
-                AND revoked_at IS NULL AND valid_until IS NULL ORDER BY id DESC LIMIT 1",
+            "SELECT k.id, k.sealed FROM tenant_keys k WHERE k.tenant_id = ?1 AND k.delivered = 1 AND k.sealed IS NOT NULL
+                AND k.revoked_at IS NULL AND k.valid_until IS NULL
+                AND NOT EXISTS (SELECT 1 FROM tenant_keys n WHERE n.tenant_id = ?1 AND n.replaces = k.id
+                    AND n.revoked_at IS NULL)
+              ORDER BY k.id DESC LIMIT 1",
         )?
         .query_row([tenant.to_string()], |row| Ok((column(row, 0)?, row.get(1)?)))
         .optional()?;
@@ -81,21 +85,29 @@ pub fn note_arrived(
         .optional()?)
 }
 
-/// Lets the other keys that jobs have brought to a tenant end at `until`, and forgets them: none of them
-/// will be brought again. The answer is how many there were.
+/// Lets the keys that jobs have brought to a tenant end at `until`, but for the one that has arrived, and
+/// forgets them: none of them will be brought again. The answer is how many there were. When one has
+/// arrived, those that were ending already end now, so that at most two are good in one's place.
 ///
 /// # Errors
 /// When the database fails.
 pub fn end_former(
     tx: &Tx<'_>,
     tenant: TenantId,
-    but: TenantKeyId,
+    arrived: Option<TenantKeyId>,
     until: Timestamp,
 ) -> Result<usize, AppError> {
+    let (tenant, arrived) = (tenant.to_string(), arrived.map(|id| id.to_string()));
+    if arrived.is_some() {
+        tx.sql().execute(
+            "UPDATE tenant_keys SET valid_until = ?2 WHERE tenant_id = ?1 AND delivered = 1 AND valid_until > ?2",
+            params![tenant, tx.now().as_millis()],
+        )?;
+    }
     let ended = tx.sql().execute(
         "UPDATE tenant_keys SET valid_until = ?3, sealed = NULL
-         WHERE tenant_id = ?1 AND id <> ?2 AND delivered = 1 AND revoked_at IS NULL AND valid_until IS NULL",
-        params![tenant.to_string(), but.to_string(), until.as_millis()],
+         WHERE tenant_id = ?1 AND id IS NOT ?2 AND delivered = 1 AND revoked_at IS NULL AND valid_until IS NULL",
+        params![tenant, arrived, until.as_millis()],
     )?;
     licensing::touch(tx)?;
     Ok(ended)

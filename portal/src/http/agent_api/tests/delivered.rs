@@ -13,6 +13,8 @@ use freehold_protocol::{
     seal::SealKey,
 };
 
+mod edges;
+
 use super::world::{ACTOR, Agent, World};
 use crate::{
     api::tenant_keys::RotateTenantKey,
