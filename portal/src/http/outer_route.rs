@@ -25,7 +25,7 @@ routes! {
     pub enum PortalRoute: Proof under "" {
         Get ["healthz"] => Healthz, Nothing, "The process answers", Spec::text("text/plain; charset=utf-8");
         Get ["readyz"] => Readyz, Nothing, "It can do its work: the database takes writes",
-            Spec::text("text/plain; charset=utf-8").more("503 is plain text here, too.");
+            Spec::text("text/plain; charset=utf-8").refuses(&[429, 503]);
         Get ["metrics"] => Metrics, Machine, "Figures for Prometheus", Spec::text(metrics::CONTENT_TYPE);
         Get ["api", "v1", "openapi.json"] => OpenApi, Nothing, "This document",
             Spec::gives::<serde_json::Map<String, serde_json::Value>>();

@@ -256,7 +256,7 @@ fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
         all.insert(status.to_string(), success.clone());
     }
     for status in refusals(operation) {
-        let described = if is_text(operation) {
+        let described = if is_text(operation) && status == 503 {
             json!({
                 "description": "Not now; the portal's log says why.",
                 "headers": { "Retry-After": { "schema": { "type": "integer" } } },
@@ -367,14 +367,20 @@ fn refusal(status: u16, title: &str, codes: &[&str], generator: &mut SchemaGener
             },
         },
     });
-    let header = match status {
-        401 => Some(("WWW-Authenticate", "string")),
-        405 => Some(("Allow", "string")),
-        429 | 503 => Some(("Retry-After", "integer")),
-        _ => None,
+    let header =
+        |required: bool, kind: &str| json!({ "required": required, "schema": { "type": kind } });
+    let headers = match status {
+        401 => json!({ "WWW-Authenticate": header(true, "string") }),
+        405 => json!({ "Allow": header(true, "string") }),
+        // Failed tries are limited without a figure of what is left.
+        429 => json!({
+            "Retry-After": header(true, "integer"),
+            "RateLimit-Policy": header(false, "string"),
+            "RateLimit": header(false, "string"),
+        }),
+        503 => json!({ "Retry-After": header(true, "integer") }),
+        _ => return refusal,
     };
-    if let Some((name, kind)) = header {
-        refusal["headers"] = json!({ name: { "required": true, "schema": { "type": kind } } });
-    }
+    refusal["headers"] = headers;
     refusal
 }
