@@ -44,6 +44,10 @@ impl ManualClock {
     pub fn advance_secs(&self, secs: i64) {
         self.0.fetch_add(secs * 1000, Ordering::SeqCst);
     }
+    /// Moves it back by some seconds, as when somebody sets a clock that was wrong.
+    pub fn step_back_secs(&self, secs: i64) {
+        self.0.fetch_sub(secs * 1000, Ordering::SeqCst);
+    }
 }
 
 impl Clock for ManualClock {

@@ -32,6 +32,12 @@ pub const fn wait_secs(count: u32, free: u32) -> i64 {
 }
 
 impl Failures {
+    /// As of now: no failure is yet to come. One that seems so was counted before the clock was set back.
+    #[must_use]
+    pub fn seen_at(self, now: Timestamp) -> Self {
+        Self { last_at: self.last_at.map(|last| last.min(now)), ..self }
+    }
+
     /// The seconds that are left to wait.
     #[must_use]
     pub fn left_secs(self, free: u32, now: Timestamp) -> Option<u32> {

@@ -78,7 +78,12 @@ impl LoginGuard {
         let account = if is_known_network { Key::Known(login, peer) } else { Key::Account(login) };
         let network = Key::Network(peer);
         let mut failures = lock(&self.failures);
-        let of = |key: &Key| failures.get(key).copied().unwrap_or_default();
+        let mut of = |key: &Key| {
+            failures.get_mut(key).map_or_else(Failures::default, |failures| {
+                *failures = failures.seen_at(now);
+                *failures
+            })
+        };
         let waits = [
             of(&account).left_secs(FREE_PER_ACCOUNT, now),
             of(&network).left_secs(FREE_PER_NETWORK, now),
@@ -135,7 +140,8 @@ impl LoginGuard {
             return false;
         }
         let mut audited = lock(&self.audited);
-        if audited.since.is_none_or(|since| now.millis_since(since) > HOUR_SECS * 1000) {
+        let is_over = |since: Timestamp| since > now || now.millis_since(since) > HOUR_SECS * 1000;
+        if audited.since.is_none_or(is_over) {
             *audited = Audited { since: Some(now), count: 0 };
         }
         audited.count += 1;
@@ -192,6 +198,20 @@ mod tests {
         }
         assert_eq!(fail(&guard, "x@example.com", "2001:db8::2", now), Some(1));
         assert_eq!(fail(&guard, "x@example.com", "2001:db8:0:1::1", now), None);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_nobody_wait_longer_and_silences_no_audit() {
+        let guard = LoginGuard::default();
+        let now = Timestamp::from_millis(1_790_000_000_000);
+        for n in 0..7 {
+            assert_eq!(fail(&guard, ANNA, &format!("192.0.2.{n}"), now.plus_secs(n * 9)), None);
+        }
+        while guard.is_audited(1, now) {}
+        let before = now.plus_secs(-86_400);
+        assert!(guard.is_audited(1, before));
+        assert_eq!(fail(&guard, ANNA, "192.0.2.8", before), Some(4));
+        assert_eq!(fail(&guard, ANNA, "192.0.2.8", before.plus_secs(4)), None);
     }
 
     #[test]

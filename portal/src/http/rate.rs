@@ -82,7 +82,8 @@ impl<K: Hash + Eq> Rate<K> {
             make_room(&mut whole_at, now);
         }
         let at = whole_at.entry(caller).or_insert(now);
-        let after = (*at).max(now) + each;
+        *at = (*at).clamp(now, latest(now));
+        let after = *at + each;
         let over = after - now - MINUTE_MICROS;
         if over > 0 {
             let left = self.left(0, *at - now);
@@ -108,8 +109,16 @@ impl<K: Hash + Eq> Rate<K> {
     }
 }
 
+/// Nobody waits for longer than a minute: what lies beyond was counted before the clock was set back.
+const fn latest(now: i64) -> i64 {
+    now.saturating_add(MINUTE_MICROS)
+}
+
 fn make_room<K: Hash + Eq>(whole_at: &mut HashMap<K, i64>, now: i64) {
-    whole_at.retain(|_, at| *at > now);
+    whole_at.retain(|_, at| {
+        *at = (*at).min(latest(now));
+        *at > now
+    });
     let mut least = MINUTE_MICROS / 8;
     while whole_at.len() >= MAX_PER_SHARD {
         whole_at.retain(|_, at| *at > now + least);
@@ -218,6 +227,31 @@ mod tests {
         assert!(rate.take("a", NOW.plus_millis(600)).is_err());
         assert!(rate.take("b", NOW).is_ok());
         assert_eq!(rate.take("a", NOW.plus_secs(61)).unwrap().unwrap().requests, 99);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_locks_nobody_out() {
+        let rate = Rate::new("address", 100);
+        assert_eq!(rate.take("a", NOW).unwrap().unwrap().requests, 99);
+        let before = NOW.plus_secs(-3_600);
+        let Over { error, left } = *rate.take("a", before).unwrap_err();
+        assert_eq!(error.kind, Kind::TooMany { retry_after_secs: 1 });
+        assert_eq!((left.requests, left.whole_in_secs), (0, 61));
+        assert!(rate.take("a", before.plus_secs(1)).is_ok());
+        assert_eq!(rate.take("a", before.plus_secs(62)).unwrap().unwrap().requests, 99);
+    }
+
+    #[test]
+    fn room_is_made_at_once_however_far_the_clock_is_set_back() {
+        let rate: Rate<u32> = Rate::new("address", 100);
+        let callers = u32::try_from(SHARDS * MAX_PER_SHARD).unwrap();
+        for n in 0..callers {
+            assert!(rate.take(n, NOW).is_ok());
+        }
+        let years = NOW.plus_secs(-20 * 365 * 86_400);
+        for n in callers..callers + 10_000 {
+            assert!(rate.take(n, years).is_ok());
+        }
     }
 
     #[test]

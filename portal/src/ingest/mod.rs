@@ -168,7 +168,7 @@ impl Ingest {
     /// # Errors
     /// When the database cannot be read.
     pub fn know(&self, tenant: TenantId, now: Timestamp) -> Result<(), AppError> {
-        if self.quotas.knows(tenant) {
+        if self.quotas.knows(tenant, now) {
             return Ok(());
         }
         let sent = self.db().read(|read| {

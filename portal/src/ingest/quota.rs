@@ -73,16 +73,22 @@ impl Quotas {
         (self.items_a_minute, self.bytes_a_day)
     }
 
-    /// Whether it is known what a tenant has sent today.
+    /// Whether it is known what a tenant has sent today. What was counted on a later day, before the clock was
+    /// set back, says nothing of today.
     #[must_use]
-    pub fn knows(&self, tenant: TenantId) -> bool {
-        lock(&self.tenants).contains_key(&tenant)
+    pub fn knows(&self, tenant: TenantId, now: Timestamp) -> bool {
+        lock(&self.tenants).get(&tenant).is_some_and(|sent| sent.day <= day(now))
     }
 
     /// Learns what a tenant has sent today, unless it is known.
     pub fn learn(&self, tenant: TenantId, bytes: u64, now: Timestamp) {
-        let fresh = Sent { forgotten_at: 0, day: day(now), bytes };
-        lock(&self.tenants).entry(tenant).or_insert(fresh);
+        let today = day(now);
+        let fresh = Sent { forgotten_at: 0, day: today, bytes };
+        let mut tenants = lock(&self.tenants);
+        let sent = tenants.entry(tenant).or_insert(fresh);
+        if sent.day > today {
+            *sent = Sent { day: today, bytes, ..*sent };
+        }
     }
 
     /// Takes a part of what a tenant may send, or nothing of it.
@@ -105,8 +111,11 @@ impl Quotas {
         let micros = now.as_millis() * 1000;
         let wanted =
             i64::try_from(items).unwrap_or(i64::MAX / MINUTE_MICROS).saturating_mul(self.each());
-        let forgotten_at = sent.forgotten_at.max(micros) + wanted;
-        let over = forgotten_at - micros - MINUTE_MICROS - self.each();
+        // Nobody waits for longer than a minute: what lies beyond was counted before the clock was set back.
+        let latest = micros + MINUTE_MICROS + self.each();
+        sent.forgotten_at = sent.forgotten_at.clamp(micros, latest);
+        let forgotten_at = sent.forgotten_at + wanted;
+        let over = forgotten_at - latest;
         if over > 0 {
             let secs = u32::try_from(over / 1_000_000 + 1).unwrap_or(60);
             let (rate, _) = self.size();
@@ -188,12 +197,31 @@ mod tests {
         let a = tenant();
         let now =
             Timestamp::from_millis(1_790_000_000_000 / DAY_MILLIS * DAY_MILLIS).plus_secs(86_000);
-        assert!(!quotas.knows(a));
+        assert!(!quotas.knows(a, now));
         quotas.learn(a, 900, now);
         quotas.take(a, 1, 100, now).unwrap();
         let OverQuota { error, left } = *quotas.take(a, 1, 1, now).unwrap_err();
         assert_eq!(error.kind, Kind::TooMany { retry_after_secs: 400 });
         assert_eq!(left.bytes, 0);
         quotas.take(a, 1, 1000, now.plus_secs(400)).unwrap();
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_stops_no_tenant_for_longer_than_a_minute() {
+        let quotas = Quotas::new(6_000, 1000);
+        let a = tenant();
+        let now = Timestamp::from_millis(1_790_000_000_000);
+        quotas.learn(a, 0, now);
+        quotas.take(a, 10, 1000, now).unwrap();
+        let before = now.plus_secs(-3 * 86_400);
+        // The count of that day is asked for again: the one in memory is another day's.
+        assert!(!quotas.knows(a, before));
+        quotas.learn(a, 900, before);
+        let OverQuota { error, .. } = *quotas.take(a, 10, 1, before).unwrap_err();
+        assert_eq!(error.kind, Kind::TooMany { retry_after_secs: 1 });
+        assert!(quotas.knows(a, before));
+        quotas.take(a, 10, 100, before.plus_secs(1)).unwrap();
+        let left = quotas.take(a, 1, 0, before.plus_secs(62)).unwrap();
+        assert_eq!((left.items, left.bytes), (5_999, 0));
     }
 }

@@ -29,15 +29,46 @@ fn without_a_valid_token_nothing_but_the_version_is_told() {
 }
 
 #[test]
-fn ten_failures_end_in_429_and_time_heals() {
+fn ten_failures_end_in_429_and_time_heals_and_a_good_token_is_answered_all_the_while() {
     let world = World::new();
+    let revoked =
+        world.post("/api/v1/tokens", json!({ "name": "old", "role": "viewer" })).expect(201);
+    let id = revoked["token"]["id"].as_str().unwrap();
+    world.as_owner("DELETE", &format!("/api/v1/tokens/{id}")).send().expect(204);
+    let cron =
+        || world.call("GET", "/api/v1/me").bearer(revoked["secret"].as_str().unwrap()).send();
     for _ in 0..10 {
-        assert_eq!(world.call("GET", "/api/v1/me").send().status, 401);
+        cron().refused(401, "token_revoked");
     }
-    let refused = world.call("GET", "/api/v1/me").send();
+    let refused = cron();
     refused.refused(429, "too_many_failures");
-    assert!(refused.header("retry-after").unwrap().parse::<u32>().unwrap() > 0);
+    assert_eq!(refused.header("retry-after"), Some("7"));
+    world.call("GET", "/api/v1/me").send().refused(429, "too_many_failures");
+    world.call("GET", "/api/v1/me").bearer("fhk_x").send().refused(429, "too_many_failures");
+    // The script that was forgotten locks nobody else out behind the same address.
+    world.get("/api/v1/me").expect(200);
+    world.clock.advance_secs(6);
+    cron().refused(401, "token_revoked");
+    cron().refused(429, "too_many_failures");
     world.clock.advance_secs(61);
+    cron().refused(401, "token_revoked");
+}
+
+#[test]
+fn a_clock_that_is_set_back_locks_nobody_out() {
+    let world = World::new();
+    world.get("/api/v1/me").expect(200);
+    for _ in 0..11 {
+        world.call("GET", "/api/v1/me").send();
+    }
+    world.clock.step_back_secs(3_600);
+    world.call("GET", "/api/v1/me").send().refused(429, "too_many_failures");
+    // A token's whole minute counts as used up, and not the hour.
+    let wait = world.get("/api/v1/me");
+    wait.refused(429, "too_many_requests");
+    assert_eq!(wait.header("retry-after"), Some("1"));
+    world.clock.advance_secs(7);
+    world.call("GET", "/api/v1/me").send().refused(401, "token_missing");
     world.get("/api/v1/me").expect(200);
 }
 

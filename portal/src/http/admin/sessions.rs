@@ -121,7 +121,6 @@ impl Door<'_> {
     /// The hash of the refresh token in the body; a text that is none costs no look at the database.
     fn refresh_token(&self) -> Result<String, AppError> {
         let RefreshToken { refresh_token } = input::body(self.request)?;
-        self.throttle.check(self.request.peer, self.db.now())?;
         if app::is_well_formed(TokenKind::Refresh, &refresh_token) {
             return Ok(app::hash(self.keys.master(), &refresh_token));
         }
@@ -133,10 +132,7 @@ impl Door<'_> {
     }
 
     fn counted(&self, error: AppError) -> AppError {
-        if error.kind == Kind::Unauthenticated {
-            self.throttle.failed(self.request.peer, self.db.now());
-        }
-        error
+        self.throttle.counted(error, self.request.peer, self.db.now())
     }
 
     /// `POST /auth/refresh`
