@@ -9,7 +9,7 @@ use super::{
 };
 
 /// Headers that pages may send.
-const MAY_SEND: &str = "authorization, content-type, idempotency-key, if-match, x-api-key";
+const MAY_SEND: &str = "authorization, content-encoding, content-type, idempotency-key, if-match, x-api-key, x-tenant-id";
 /// Headers that pages may read.
 const MAY_READ: &str = "etag, location, ratelimit, ratelimit-policy, retry-after, x-request-id";
 /// How long a browser may keep what it was told, in seconds.
