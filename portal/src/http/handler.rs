@@ -93,12 +93,12 @@ impl PortalHandler {
             }
             Route::Portal(PortalRoute::OpenApi) => Ok(openapi::response()),
             Route::Agent(route) => {
-                agent_api::handle(&self.portal, &route, request).or_else(|error| {
-                    // Who has proved to be an agent does not count for its address; who has not, does.
+                agent_api::handle(&self.portal, &route, request).inspect_err(|error| {
+                    // Who has proved to be an agent does not count for its address; who has not, does. It is
+                    // told all the same why it was refused: its hint is what the host's admin needs.
                     if matches!(error.kind, Kind::Unauthenticated | Kind::Gone) {
-                        self.rates.stranger(request.peer, now, left)?;
+                        self.rates.unproven_agent(request.peer, now, left);
                     }
-                    Err(error)
                 })
             }
             Route::Tenant(route) => tenant_api::handle(

@@ -139,6 +139,8 @@ pub fn with_left(response: Response, left: Left) -> Response {
 #[derive(Debug)]
 pub struct Rates {
     address: Rate<IpAddr>,
+    /// Agents that have not proved themselves: apart, so that they use up nobody's login behind the same NAT.
+    agents: Rate<IpAddr>,
     /// Tokens and users, by their identifiers.
     caller: Rate<String>,
     /// API keys of tenants that ask about licenses.
@@ -151,6 +153,7 @@ impl Rates {
     pub fn new(config: &Config) -> Self {
         Self {
             address: Rate::new("address", config.requests_per_minute),
+            agents: Rate::new("agents", config.requests_per_minute),
             caller: Rate::new("token", config.requests_per_minute_per_token),
             key: Rate::new("key", config.validations_per_minute_per_key),
         }
@@ -170,6 +173,18 @@ impl Rates {
             return Ok(());
         }
         told(self.address.take(network(peer), now), left)
+    }
+
+    /// Counts a request of an agent that has not proved itself, and notes what is left. It is refused anyway,
+    /// with the reason.
+    pub fn unproven_agent(&self, peer: IpAddr, now: Timestamp, left: &Cell<Option<Left>>) {
+        if peer.is_loopback() {
+            return;
+        }
+        left.set(match self.agents.take(network(peer), now) {
+            Ok(left) => left,
+            Err(over) => Some(over.left),
+        });
     }
 
     /// Counts a request of a token or a user.

@@ -56,17 +56,24 @@ fn strangers_have_a_limit_per_address_and_whoever_is_known_does_not_count() {
 }
 
 #[test]
-fn agents_count_for_their_address_only_while_they_have_not_proved_themselves() {
+fn agents_that_have_not_proved_themselves_are_counted_apart_and_told_why_they_are_refused() {
     let world = behind_proxy(3);
     let unsigned = || {
         let call =
             world.call("POST", "/api/v1/agent/poll").header("x-forwarded-for", "203.0.113.9");
         call.json(&json!({})).send()
     };
-    for _ in 0..3 {
-        unsigned().refused(401, "signature_missing");
+    for left in [2, 1, 0, 0] {
+        let answer = unsigned();
+        // The reason stays: an admin of the host must learn it however often the agent asks.
+        answer.refused(401, "signature_missing");
+        let shown = answer.header("ratelimit").unwrap();
+        assert!(shown.starts_with(&format!("\"agents\";r={left};t=")), "{shown}");
     }
-    unsigned().refused(429, "too_many_requests");
+    // Nobody else behind the same address has less for it.
+    let answer = from(&world, "203.0.113.9", "GET", "/api/v1/version");
+    answer.expect(200);
+    assert!(answer.header("ratelimit").unwrap().starts_with("\"address\";r=2;t="));
 }
 
 #[test]
