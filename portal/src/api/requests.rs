@@ -154,7 +154,7 @@ pub struct RequestView {
     /// The job, from the approval on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<JobId>,
-    /// Why the job did not succeed, while `status` is `failed`.
+    /// Why the job did not succeed; it stays when the tenant was deployed by another job, or is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
     /// Version of the row, for `If-Match`.

@@ -6,23 +6,29 @@ use freehold_protocol::{
     dsse::{Envelope, EnvelopeError},
     failure::{Failure, FailureClass},
     ids::Sha256Digest,
-    job::{AuditHead, Job},
+    job::{AuditHead, Job, Work},
     wire::Head,
 };
 
-use super::{app_env, poll::Poll, settle::settle};
+use super::{
+    app_env, poll::Poll, request_retry, requests::with_another_license, settle::settle,
+    tenant_license, tenant_work,
+};
 use crate::{
     db::{
-        Tx,
+        Read, Tx,
         agents::{self, AgentRow},
         audit,
         chain::{self, Link},
         deployments,
         jobs::{self, JobRow, Lease},
-        requests,
+        requests, tenants,
     },
-    domain::{job::JobState, tenant},
-    error::AppError,
+    domain::{
+        job::JobState,
+        tenant::{self, TenantStatus},
+    },
+    error::{AppError, Kind},
     keys::PortalKeys,
 };
 
@@ -53,6 +59,10 @@ pub(super) fn dispatch(
         // The agent would refuse it, and everything after it.
         if approval.is_some_and(|approval| !approval.is_of(&job.work)) {
             settle(tx, &job, JobState::Failed, &other_work(), "system")?;
+            continue;
+        }
+        if let Some(failure) = not_now(tx, &job)? {
+            settle(tx, &job, JobState::Failed, &failure, "system")?;
             continue;
         }
         let delivery = match app_env::of_job(tx, keys, poll.url_for_apps.as_deref(), agent, &job)? {
@@ -97,6 +107,29 @@ pub(super) fn dispatch(
         links.push(link);
     }
     Ok((links, head))
+}
+
+/// Why a deployment may not be handed out although it was queued: its tenant was removed or is not what was
+/// approved, or its license is worth nothing any more.
+fn not_now(read: &Read<'_>, job: &JobRow) -> Result<Option<Failure>, AppError> {
+    let Work::DeployTenant(deploy) = &job.work else { return Ok(None) };
+    let Some(tenant) = tenants::by_id(read, deploy.tenant)? else { return Ok(None) };
+    let refused = if tenant.status == TenantStatus::Removed {
+        Err(tenant_work::removed(&tenant))
+    } else {
+        match requests::by_job(read, job.id)? {
+            Some(request) if !request_retry::is_as_approved(&tenant, &request) => {
+                Err(request_retry::approved_as_is(&tenant, &request))
+            }
+            Some(_) => tenant_license::worth_something(read, &tenant).map_err(with_another_license),
+            None => tenant_license::worth_something(read, &tenant),
+        }
+    };
+    match refused {
+        Ok(_) => Ok(None),
+        Err(error) if error.kind == Kind::Internal => Err(error),
+        Err(error) => Ok(Some(Failure::new(FailureClass::Request, error.message, error.advice))),
+    }
 }
 
 fn other_work() -> Failure {

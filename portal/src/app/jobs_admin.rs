@@ -7,13 +7,18 @@ use freehold_protocol::{
 };
 use serde_json::json;
 
-use super::{queue_job::JobRules, settle::follow, tenant_work::approval_required};
+use super::{
+    queue_job::JobRules,
+    request_retry::{may_be_queued, refuse_if_overtaken},
+    settle::follow,
+    tenant_work::approval_required,
+};
 use crate::{
     api::jobs::MAX_REASON_BYTES,
     db::{
         Tx,
         audit::{self, Entry},
-        deployments, hosts, job_views,
+        deployments, hosts,
         jobs::{self, JobRow, Rest},
         requests, tenants,
     },
@@ -141,7 +146,8 @@ impl RetryJob {
     /// Queues it anew with fresh attempts.
     ///
     /// # Errors
-    /// When it is not at rest, has succeeded, is stuck, or a newer job has overtaken it.
+    /// When it is not at rest, has succeeded, is stuck, or a newer job has overtaken it; of a deployment, when its
+    /// host was given up, its tenant's license is worth nothing now, or the tenant is not what was approved.
     pub fn apply(self, tx: &Tx<'_>) -> Result<(), AppError> {
         let mut job = jobs::get(tx, self.id)?;
         if !job.state.can_requeue() {
@@ -175,13 +181,8 @@ impl RetryJob {
             {
                 return Err(approval_required(tx, &tenant)?);
             }
-            if job_views::is_overtaken(tx, job.id, id)? {
-                return Err(AppError::conflict(
-                    "overtaken",
-                    format!("a newer job has changed the tenant {} since", tenant.slug),
-                )
-                .advice(format!("queue a new one: `freehold tenant deploy {}`", tenant.slug)));
-            }
+            refuse_if_overtaken(tx, &tenant, Some(job.id), self.rules)?;
+            may_be_queued(tx, tenant, requests::by_job(tx, job.id)?.as_ref(), &job.work)?;
         }
         let max_attempts = job.attempt.saturating_add(self.rules.max_attempts);
         job.head.expiry_secs = self.rules.expiry_secs;

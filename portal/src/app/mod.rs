@@ -27,6 +27,7 @@ pub mod record_report;
 pub mod request_capacity;
 pub mod request_decide;
 mod request_follow;
+pub mod request_retry;
 pub mod requests;
 pub mod retention;
 pub mod revoke_host;

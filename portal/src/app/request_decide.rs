@@ -1,23 +1,20 @@
-//! The decision on a provision request, and another try of one that was approved and failed.
+//! The decision on a provision request.
 
 use freehold_protocol::{
     approval::work_digest,
-    ids::{JobId, ProvisionRequestId},
+    ids::ProvisionRequestId,
     job::{CertificateSource, DeployTenant, Work},
 };
 use serde_json::json;
 
 use super::{
     check_generation,
-    jobs_admin::RetryJob,
     queue_job::{JobRules, QueueJob, refuse_revoked},
     request_capacity,
     requests::{check_comment, check_text, find, next, record, with_another_license},
     tenant_draft::{Wanted, draft},
     tenant_input::Fields,
-    tenant_license,
-    tenant_work::{self, refuse_if_busy},
-    tenants as app_tenants,
+    tenant_work, tenants as app_tenants,
 };
 use crate::{
     api::{
@@ -25,15 +22,12 @@ use crate::{
         tenants::{Certificate, CreateTenant},
     },
     db::{
-        Tx, deployments, hosts, jobs,
+        Tx, hosts,
         requests::{self, Decision, RequestRow},
-        tenants::{self, TenantRow},
+        tenants::TenantRow,
         tokens,
     },
-    domain::{
-        job::JobState,
-        request::{RequestEvent, RequestStatus},
-    },
+    domain::request::RequestEvent,
     error::{AppError, Kind},
 };
 
@@ -233,74 +227,4 @@ impl Reject {
         record(tx, &self.actor, "request.reject", &request, detail)?;
         find(tx, self.id)
     }
-}
-
-/// Somebody wants what was approved tried again.
-#[derive(Debug)]
-pub struct Retry {
-    /// Which.
-    pub id: ProvisionRequestId,
-    /// Who asks.
-    pub actor: String,
-    /// How the job is queued.
-    pub rules: JobRules,
-}
-
-impl Retry {
-    /// Queues the very same work again. Nobody has to approve it a second time.
-    ///
-    /// # Errors
-    /// A request that has not failed; a license that is worth nothing now; a revoked host; what
-    /// [`RetryJob`] refuses.
-    pub fn apply(self, tx: &Tx<'_>) -> Result<RequestRow, AppError> {
-        let request = find(tx, self.id)?;
-        if request.status != RequestStatus::Failed {
-            next(&request, RequestEvent::Approve, "tried again")?;
-            return Err(AppError::conflict(
-                "request_status",
-                format!("the request {} has not been approved yet", request.id),
-            )
-            .advice(format!("approve it: `freehold request approve {}`", request.id)));
-        }
-        refuse_revoked(&hosts::get(tx, request.host_id)?)?;
-        let tenant = tenants::by_id(tx, request.tenant)?
-            .ok_or_else(|| AppError::bug("the tenant of a failed request is gone"))?;
-        let work = requests::work(tx, request.id)?;
-        if let Work::DeployTenant(deploy) = &work {
-            tenant_license::allow_deploy(tx, &tenant, &deploy.blueprint)?;
-        }
-        let job = match request.job {
-            Some(job) if jobs::exists(tx, job)? => {
-                RetryJob { id: job, actor: self.actor.clone(), rules: self.rules }.apply(tx)?;
-                job
-            }
-            Some(_) | None => queue_anew(tx, &request, &tenant, work, &self)?,
-        };
-        record(tx, &self.actor, "request.retry", &request, json!({ "job": job }))?;
-        find(tx, self.id)
-    }
-}
-
-/// The job was deleted meanwhile: the same work in a new one.
-fn queue_anew(
-    tx: &Tx<'_>,
-    request: &RequestRow,
-    tenant: &TenantRow,
-    work: Work,
-    retry: &Retry,
-) -> Result<JobId, AppError> {
-    refuse_if_busy(tenant)?;
-    if deployments::was_deployed(tx, tenant.id)? {
-        return Err(AppError::conflict(
-            "overtaken",
-            format!("the tenant {} was deployed otherwise since", tenant.slug),
-        )
-        .advice(format!("queue a new deployment: `freehold tenant deploy {}`", tenant.slug)));
-    }
-    let queue =
-        QueueJob { host: request.host_id, work, actor: retry.actor.clone(), rules: retry.rules };
-    let job = queue.apply(tx)?;
-    let status = next(request, RequestEvent::Job(JobState::Queued), "tried again")?;
-    requests::follow(tx, request, status, Some(job), None)?;
-    Ok(job)
 }

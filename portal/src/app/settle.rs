@@ -11,7 +11,10 @@ use crate::{
         deployments,
         jobs::{self, JobRow, Rest},
     },
-    domain::{job::JobState, tenant},
+    domain::{
+        job::JobState,
+        tenant::{self, TenantStatus},
+    },
     error::AppError,
 };
 
@@ -61,6 +64,9 @@ pub(super) fn follow(
         let deployed = standing.release_deployed.is_some();
         let next = tenant::after_job(job.kind, state, standing.status, deployed);
         deployments::set_status(tx, tenant, standing.status, next)?;
+        if next == TenantStatus::Removed {
+            request_follow::tenant_gone(tx, tenant, "its tenant was removed", "system")?;
+        }
     }
     request_follow::follow(tx, job, state)
 }

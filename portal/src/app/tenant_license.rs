@@ -5,7 +5,7 @@ use freehold_protocol::blueprint::Blueprint;
 
 use super::{app_env, licenses, plans, tenant_input::Fields};
 use crate::{
-    db::{Read, tenants::TenantRow},
+    db::{Read, plans::PlanRow, tenants::TenantRow},
     domain::{
         ids::LicenseId,
         license::{LicenseStatus, Standing},
@@ -44,23 +44,7 @@ pub(super) fn allow_deploy(
     blueprint: &Blueprint,
 ) -> Result<(), AppError> {
     app_env::admit(read, tenant, blueprint)?;
-    let Some(id) = tenant.license else { return Ok(()) };
-    let license = licenses::find(read, id)?;
-    let plan = plans::find(read, &license.plan)?;
-    let slug = &tenant.slug;
-    match plan.expiry.judge(license.status, license.expires_at, read.now()) {
-        Standing::Valid | Standing::InGrace { .. } => {}
-        Standing::Expired | Standing::Suspended | Standing::Revoked => {
-            let status = license.status.at(license.expires_at, read.now());
-            return Err(AppError::conflict(
-                "license_not_valid",
-                format!("the license {id} of the tenant {slug} is {status}"),
-            )
-            .advice(format!(
-                "reinstate or renew it, or give the tenant another: `freehold tenant update {slug} --license ID`"
-            )));
-        }
-    }
+    let Some(plan) = worth_something(read, tenant)? else { return Ok(()) };
     let wants = blueprint.freehold.resources;
     let mut fields = Fields::default();
     for (name, wanted, given, unit) in [
@@ -79,4 +63,32 @@ pub(super) fn allow_deploy(
         }
     }
     fields.done()
+}
+
+/// The plan of a tenant's license, which must be worth something now; none of a tenant without a license.
+///
+/// # Errors
+/// `license_not_valid` (409).
+pub(super) fn worth_something(
+    read: &Read<'_>,
+    tenant: &TenantRow,
+) -> Result<Option<PlanRow>, AppError> {
+    let Some(id) = tenant.license else { return Ok(None) };
+    let license = licenses::find(read, id)?;
+    let plan = plans::find(read, &license.plan)?;
+    let slug = &tenant.slug;
+    match plan.expiry.judge(license.status, license.expires_at, read.now()) {
+        Standing::Valid | Standing::InGrace { .. } => {}
+        Standing::Expired | Standing::Suspended | Standing::Revoked => {
+            let status = license.status.at(license.expires_at, read.now());
+            return Err(AppError::conflict(
+                "license_not_valid",
+                format!("the license {id} of the tenant {slug} is {status}"),
+            )
+            .advice(format!(
+                "reinstate or renew it, or give the tenant another: `freehold tenant update {slug} --license ID`"
+            )));
+        }
+    }
+    Ok(Some(plan))
 }

@@ -7,6 +7,7 @@ use freehold_protocol::{
 
 use super::{
     queue_job::{JobRules, QueueJob},
+    request_retry::anew,
     tenant_draft::refuse_held_domain,
     tenant_input::Fields,
     tenant_license,
@@ -142,10 +143,10 @@ pub(super) fn approval_required(read: &Read<'_>, tenant: &TenantRow) -> Result<A
         Some(request) if request.status == RequestStatus::Failed => {
             format!("try what was approved again: `freehold request retry {}`", request.id)
         }
-        Some(request) => format!("see `freehold request show {}`", request.id),
-        None => format!(
-            "forget this tenant (`freehold tenant forget {slug}`) and ask for it with `freehold request create`"
-        ),
+        Some(request) if request.status == RequestStatus::Approved => {
+            format!("see `freehold request show {}`", request.id)
+        }
+        Some(_) | None => anew(slug),
     };
     Ok(AppError::conflict(
         "approval_required",

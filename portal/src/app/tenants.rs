@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{
     license_status,
     queue_job::JobRules,
-    request_follow,
+    request_follow, request_retry,
     tenant_draft::{Wanted, draft, refuse_held_domain},
     tenant_input::Fields,
     tenant_license,
@@ -114,13 +114,15 @@ impl UpdateTenant {
     /// Changes it. The host sees nothing of it before the next deployment.
     ///
     /// # Errors
-    /// Wrong fields, 412, a taken domain, an unknown release, a removed tenant.
+    /// Wrong fields, 412, a taken domain, an unknown release, a removed tenant, one that is to be deployed as it
+    /// was approved.
     pub fn apply(self, tx: &Tx<'_>) -> Result<TenantRow, AppError> {
         let mut tenant = find(tx, &self.slug)?;
         if tenant.status == TenantStatus::Removed {
             return Err(removed(&tenant));
         }
         super::check_generation(self.generation, tenant.generation)?;
+        let before = tenant.clone();
         let request = self.request;
         let mut fields = Fields::default();
         if let Some(name) = request.name {
@@ -171,6 +173,9 @@ impl UpdateTenant {
         let mut fields = Fields::default();
         fields.settings(&model, &tenant.settings);
         fields.done()?;
+        if tenant.wants_other_than(&before) {
+            request_retry::refuse_if_bound(tx, &before)?;
+        }
         tenants::update_wanted(tx, &tenant)?;
         let names: Vec<&String> = tenant.settings.keys().collect();
         let detail = json!({ "domain": tenant.domain, "release": tenant.release_wanted, "settings": names, "license": tenant.license });
@@ -254,7 +259,7 @@ impl Forget {
         // Who was limited to it has nothing left to look after.
         tokens::revoke_of_tenant(tx, tenant.id, &self.actor)?;
         users::disable_of_tenant(tx, tenant.id, &self.actor)?;
-        request_follow::forgotten(tx, tenant.id, &self.actor)?;
+        request_follow::tenant_gone(tx, tenant.id, "its tenant was forgotten", &self.actor)?;
         let detail = json!({ "slug": tenant.slug, "hostGivenUp": given_up });
         record(tx, &self.actor, "tenant.delete", &tenant, detail)
     }

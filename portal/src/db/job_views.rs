@@ -210,13 +210,15 @@ pub fn attempts(read: &Read<'_>, job: JobId) -> Result<Vec<AttemptRow>, AppError
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Whether a newer job than this one has changed, or will change, the same tenant.
+/// Whether a newer job than this one has changed, or may yet change, the same tenant: one that has succeeded, is
+/// stuck, is not at rest, or of which the report never came. One that was undone has left the tenant as it was.
 ///
 /// # Errors
 /// When the database fails.
 pub fn is_overtaken(read: &Read<'_>, job: JobId, tenant: TenantId) -> Result<bool, AppError> {
     Ok(read.sql().query_row(
-        "SELECT EXISTS (SELECT 1 FROM jobs WHERE tenant_id = ?1 AND id > ?2 AND kind <> 'check_tenant')",
+        "SELECT EXISTS (SELECT 1 FROM jobs WHERE tenant_id = ?1 AND id > ?2 AND kind <> 'check_tenant'
+            AND (state IN ('queued', 'leased', 'running', 'rollback_failed', 'succeeded') OR lost_at IS NOT NULL))",
         params![tenant.to_string(), job.to_string()],
         |row| row.get(0),
     )?)

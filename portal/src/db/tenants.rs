@@ -83,6 +83,18 @@ pub struct TenantRow {
     pub unknown_since: Option<Timestamp>,
 }
 
+impl TenantRow {
+    /// Whether something else is wanted of it than of the other: of what [`update_wanted`] writes.
+    #[must_use]
+    pub fn wants_other_than(&self, other: &Self) -> bool {
+        let wanted = |row: &Self| {
+            let Self { name, domain, settings, certificate, .. } = row.clone();
+            (name, domain, settings, certificate, row.release_wanted, row.license)
+        };
+        wanted(self) != wanted(other)
+    }
+}
+
 const SELECT: &str = "SELECT t.id, t.slug, t.name, t.domain, t.host_id, h.name, t.blueprint, t.release_wanted,
     t.release_deployed, t.status, t.settings, t.admin_email, t.admin_name, t.onboarded, t.certificate, t.endpoints,
     t.ports, t.health, t.kept_volumes, t.credentials_sealed IS NOT NULL, t.credentials_shown_at,

@@ -15,7 +15,7 @@ spelled! {
         Failed = "failed",
         /// Somebody has turned it down.
         Rejected = "rejected",
-        /// It was taken back, or its tenant was forgotten after it had failed.
+        /// It was taken back, or its tenant was forgotten or removed after it had failed.
         Withdrawn = "withdrawn",
     }
 }
@@ -39,8 +39,8 @@ pub enum RequestEvent {
     Withdraw,
     /// Its job is in this state now.
     Job(JobState),
-    /// Its tenant was forgotten.
-    TenantForgotten,
+    /// Its tenant was forgotten or removed.
+    TenantGone,
 }
 
 impl RequestStatus {
@@ -54,12 +54,12 @@ impl RequestStatus {
             (Self::Pending, E::Reject) => Some(Self::Rejected),
             (Self::Pending, E::Withdraw) => Some(Self::Withdrawn),
             (Self::Approved | Self::Failed, E::Job(state)) => Some(of_job(self, state)),
-            // Its job has come to rest, or the tenant could not have been forgotten.
-            (Self::Approved | Self::Failed, E::TenantForgotten) => Some(Self::Withdrawn),
-            (Self::Deployed | Self::Rejected | Self::Withdrawn, E::Job(_) | E::TenantForgotten) => {
+            // Its job has come to rest, or the tenant could have been neither forgotten nor removed.
+            (Self::Approved | Self::Failed, E::TenantGone) => Some(Self::Withdrawn),
+            (Self::Deployed | Self::Rejected | Self::Withdrawn, E::Job(_) | E::TenantGone) => {
                 Some(self)
             }
-            (Self::Pending, E::Job(_) | E::TenantForgotten)
+            (Self::Pending, E::Job(_) | E::TenantGone)
             | (_, E::Approve | E::Reject | E::Withdraw) => None,
         }
     }
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn the_whole_table_of_decisions() {
-        use RequestEvent::{Approve, Reject, TenantForgotten, Withdraw};
+        use RequestEvent::{Approve, Reject, TenantGone, Withdraw};
         use RequestStatus::*;
         let table = [
             (Pending, [Some(Approved), Some(Rejected), Some(Withdrawn), None]),
@@ -100,7 +100,7 @@ mod tests {
         ];
         assert_eq!(table.len(), RequestStatus::ALL.len());
         for (from, to) in table {
-            for (event, to) in [Approve, Reject, Withdraw, TenantForgotten].into_iter().zip(to) {
+            for (event, to) in [Approve, Reject, Withdraw, TenantGone].into_iter().zip(to) {
                 assert_eq!(from.after(event), to, "{from} {event:?}");
             }
         }

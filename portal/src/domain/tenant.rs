@@ -51,6 +51,13 @@ pub const fn after_job(
         (JobKind::CheckTenant | JobKind::ProbeHost, _) => now,
         (_, JobState::Leased | JobState::Running) => now,
         (JobKind::RemoveTenant, _) if matches!(now, TenantStatus::Removed) => now,
+        // Its name and domain may be another's by now: a deployment that should not have been there
+        // does not bring it back by failing.
+        (JobKind::DeployTenant, state)
+            if matches!(now, TenantStatus::Removed) && !matches!(state, JobState::Succeeded) =>
+        {
+            now
+        }
         (_, JobState::RollbackFailed) => TenantStatus::Failed,
         (JobKind::DeployTenant, JobState::Succeeded) => TenantStatus::Active,
         (JobKind::RemoveTenant, JobState::Succeeded) => TenantStatus::Removed,
@@ -86,6 +93,9 @@ mod tests {
         assert_eq!(remove(JobState::Failed), Active);
         assert_eq!(after_dispatch(JobKind::RemoveTenant, Removed, false), Removed);
         assert_eq!(after_job(JobKind::RemoveTenant, JobState::Failed, Removed, false), Removed);
+        let of_removed = |state| after_job(JobKind::DeployTenant, state, Removed, false);
+        assert_eq!(of_removed(JobState::Failed), Removed);
+        assert_eq!(of_removed(JobState::Expired), Removed);
         assert_eq!(after_job(JobKind::CheckTenant, JobState::Failed, Active, true), Active);
         assert_eq!(after_dispatch(JobKind::DeployTenant, Active, true), Active);
         assert_eq!(after_dispatch(JobKind::DeployTenant, Pending, false), Provisioning);

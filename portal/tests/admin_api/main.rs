@@ -18,6 +18,7 @@ mod leases;
 mod licensing;
 mod monitoring;
 mod requests;
+mod requests_bound;
 mod requests_checks;
 mod requests_world;
 mod sessions;

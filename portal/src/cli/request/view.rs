@@ -5,6 +5,7 @@ use freehold_protocol::{job::CertificateSource, time::Timestamp};
 use crate::{
     api::requests::{AmountView, CapacityView, RequestView},
     cli::output::{Fields, Table, moment},
+    domain::request::RequestStatus,
 };
 
 /// Many requests.
@@ -67,10 +68,11 @@ pub(crate) fn details(request: &RequestView, now: Timestamp) -> String {
     }
     fields = fields.add_some("job", request.job);
     if let Some(failure) = &request.failure {
-        fields = fields.add("failure", format!("{} ({})", failure.what, failure.class)).add(
-            "next",
-            format!("{}; then `freehold request retry {}`", failure.advice, request.id),
-        );
+        fields = fields.add("failure", format!("{} ({})", failure.what, failure.class));
+        if request.status == RequestStatus::Failed.as_str() {
+            let next = format!("{}; then `freehold request retry {}`", failure.advice, request.id);
+            fields = fields.add("next", next);
+        }
     }
     let mut text = fields.render();
     if let Some(capacity) = &request.capacity {

@@ -13,7 +13,8 @@ use crate::{
     },
     app::{
         request_capacity::{self, Capacity},
-        request_decide::{Approve, Reject, Retry},
+        request_decide::{Approve, Reject},
+        request_retry::Retry,
         requests as app,
     },
     db::{

@@ -72,6 +72,7 @@ pub const CODES: &[(u16, &str, &[&str])] = &[
         &[
             "already_created",
             "approval_required",
+            "approved_as_is",
             "batch_id_reused",
             "cannot_delete",
             "cannot_retry",

@@ -14,7 +14,7 @@ use crate::{
         plans::CreatePlan,
         requests::{ApproveRequest, CreateRequest},
     },
-    app::{self, request_decide},
+    app::{self, request_decide, request_retry},
     db::{
         licenses::LicenseRow,
         requests::{self, RequestRow},
@@ -22,6 +22,8 @@ use crate::{
     },
     domain::request::RequestStatus,
 };
+
+mod between;
 
 const SHOP: &str = "services: { web: { image: 'registry.example.com/shop/web:1' } }\n\
     x-freehold: { product: shop, ports: { web: { service: web, containerPort: 80, range: 8000-8999 } }, \
@@ -166,7 +168,7 @@ fn a_failed_job_makes_the_request_retryable_with_the_same_work() {
     approved.report(Outcome::RolledBack, Some(failure));
     assert_eq!(approved.standing(), (R::Failed, L::PendingDeployment, T::Failed));
     assert_eq!(approved.row().failure.unwrap().what, "the container is unhealthy");
-    let retry = request_decide::Retry {
+    let retry = request_retry::Retry {
         id: approved.id,
         actor: ACTOR.into(),
         rules: approved.world.portal.config.job_rules(),
@@ -267,7 +269,7 @@ fn a_host_that_is_given_up_fails_its_request_and_takes_no_retry() {
     let row = approved.row();
     assert_eq!(row.status, RequestStatus::Failed);
     assert!(row.failure.unwrap().what.contains("was revoked"));
-    let retry = request_decide::Retry {
+    let retry = request_retry::Retry {
         id: approved.id,
         actor: ACTOR.into(),
         rules: approved.world.portal.config.job_rules(),
