@@ -287,7 +287,8 @@ pub(super) fn arrived(
     job: &JobRow,
     actor: &str,
 ) -> Result<(), AppError> {
-    if !uses_key(&job.work) {
+    let Work::DeployTenant(deploy) = &job.work else { return Ok(()) };
+    if !uses_key(&deploy.blueprint) {
         let until = tx.now().plus_secs(i64::from(DEFAULT_ROTATION_HOURS) * 3600);
         let ended = delivered_keys::end_former(tx, tenant, None, until)?;
         if ended == 0 {
@@ -315,8 +316,7 @@ pub(super) fn arrived(
     audit::append(tx, &entry)
 }
 
-/// Whether a job's release uses the key of the tenant's app.
-pub(super) fn uses_key(work: &Work) -> bool {
-    let Work::DeployTenant(deploy) = work else { return false };
-    deploy.blueprint.delivered().contains_key(&Delivered::TenantKey)
+/// Whether a release uses the key of the tenant's app.
+pub(super) fn uses_key(blueprint: &Blueprint) -> bool {
+    blueprint.delivered().contains_key(&Delivered::TenantKey)
 }

@@ -24,6 +24,7 @@ pub mod reap;
 pub mod record_events;
 pub mod record_inventory;
 pub mod record_report;
+pub(crate) mod redeploy;
 pub mod request_capacity;
 pub mod request_decide;
 mod request_follow;

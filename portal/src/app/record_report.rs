@@ -5,7 +5,7 @@ use freehold_protocol::{
     dsse::{Envelope, Verified},
     failure::{Failure, FailureClass},
     ids::{AgentId, HostId, JobId, PortalId, Sha256Digest, TenantId},
-    job::JobKind,
+    job::{JobKind, Work},
     report::{Deployed, JobResult, Outcome, Report},
     seal::SealContext,
 };
@@ -25,7 +25,7 @@ use crate::{
         hosts::HostRow,
         inventory, job_views,
         jobs::{self, JobRow, Rest},
-        orphans,
+        orphans, running_work,
     },
     domain::job::{AfterReport, JobState, after_report},
     error::{AppError, Kind},
@@ -308,7 +308,7 @@ fn apply_result(
             if let Some(sealed) = deployed.sealed_password.take() {
                 keep_password(tx, keys, report, tenant, &sealed)?;
             }
-            note_deployed(tx, tenant, deployed, onboarded)?;
+            note_deployed(tx, tenant, &job.work, deployed, onboarded)?;
             let actor = format!("agent:{}", host.name);
             app_env::arrived(tx, tenant, job, &actor)?;
             license_status::activate(tx, tenant, &actor)
@@ -338,11 +338,15 @@ fn apply_result(
 fn note_deployed(
     tx: &Tx<'_>,
     tenant: TenantId,
+    work: &Work,
     deployed: &Deployed,
     onboarded: bool,
 ) -> Result<(), AppError> {
     match deployments::standing(tx, tenant)? {
-        Some(_) => deployments::note_deployed(tx, tenant, deployed, onboarded),
+        Some(_) => {
+            deployments::note_deployed(tx, tenant, deployed, onboarded)?;
+            running_work::keep(tx, tenant, work)
+        }
         None => Ok(()),
     }
 }

@@ -8,7 +8,7 @@ use freehold_protocol::{
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{app_env, keyed_hash, plans, queue_job::JobRules, tenant_work::Redeploy, tenants};
+use super::{app_env, keyed_hash, plans, queue_job::JobRules, redeploy, tenants};
 use crate::{
     api::{
         plans::DEFAULT_API_KEYS,
@@ -258,6 +258,17 @@ impl RotateKey {
         grace_hours: u32,
     ) -> Result<Rotated, AppError> {
         let slug = &tenant.slug;
+        let running = redeploy::running(tx, tenant)?;
+        if running.as_ref().is_some_and(|deploy| !app_env::uses_key(&deploy.blueprint)) {
+            return Err(AppError::conflict(
+                "key_not_used",
+                format!("the release that {slug} runs uses no key, so that no deploy of it would bring one"),
+            )
+            .advice(format!(
+                "revoke it with `freehold tenant key revoke {slug} {}`, or deploy a release that uses ${{FREEHOLD_TENANT_KEY}}",
+                old.id
+            )));
+        }
         let pending = match old.delivered_at {
             Some(_) => tenant_keys::successor(tx, old)?,
             None => Some(old.id),
@@ -273,8 +284,7 @@ impl RotateKey {
         let (mut key, secret) = make(tx, master, tenant, Some(old.id), &self.actor)?;
         app_env::keep(tx, master, &mut key, &secret, grace_hours)?;
         record(tx, &self.actor, "tenant_key.rotate", key.id, tenant, Some(old.id))?;
-        let job =
-            Redeploy { slug: slug.clone(), actor: self.actor, rules: self.rules }.apply(tx)?;
+        let job = redeploy::redeploy(tx, tenant, running, self.actor, self.rules)?;
         Ok(Rotated::Delivered(key, job))
     }
 }

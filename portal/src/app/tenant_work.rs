@@ -66,38 +66,6 @@ impl Deploy {
     }
 }
 
-/// Somebody wants what runs to run again with what the portal delivers now.
-#[derive(Debug)]
-pub struct Redeploy {
-    /// Which tenant.
-    pub slug: TenantSlug,
-    /// Who asks.
-    pub actor: String,
-    /// How the job is queued.
-    pub rules: JobRules,
-}
-
-impl Redeploy {
-    /// Queues it. Which release is wanted stays as it is.
-    ///
-    /// # Errors
-    /// As a deploy; a tenant that is not deployed.
-    pub fn apply(self, tx: &Tx<'_>) -> Result<JobId, AppError> {
-        let tenant = find(tx, &self.slug)?;
-        let running = tenant.release_deployed.filter(|_| tenant.status != TenantStatus::Removed);
-        let Some(running) = running else { return Err(not_deployed(&tenant)) };
-        let Self { slug, actor, rules } = self;
-        let deploy = Deploy { slug, release: Some(running), actor, rules };
-        let job = deploy.apply(tx)?;
-        let mut after = find(tx, &tenant.slug)?;
-        if after.release_wanted != tenant.release_wanted {
-            after.release_wanted = tenant.release_wanted;
-            tenants::update_wanted(tx, &after)?;
-        }
-        Ok(job)
-    }
-}
-
 /// The work that brings a tenant to a release, if it may be brought there.
 ///
 /// # Errors
@@ -116,13 +84,6 @@ pub(super) fn deployment(
     fields.required_settings(&model, &tenant.settings);
     fields.done()?;
     tenant_license::allow_deploy(read, tenant, &model)?;
-    let admin = match (&tenant.admin_email, tenant.onboarded) {
-        (Some(email), false) => Some(Admin {
-            email: email.clone(),
-            name: tenant.admin_name.clone().unwrap_or_else(|| email.as_str().to_owned()),
-        }),
-        _ => None,
-    };
     Ok(Work::DeployTenant(Box::new(DeployTenant {
         tenant: tenant.id,
         slug: tenant.slug.clone(),
@@ -131,9 +92,16 @@ pub(super) fn deployment(
         release: ReleaseRef { blueprint: tenant.blueprint.clone(), number, digest: release.digest },
         blueprint: model,
         settings: tenant.settings.clone(),
-        admin,
+        admin: first_admin(tenant),
         certificate: tenant.certificate.clone(),
     })))
+}
+
+/// The first admin, as long as it has not been onboarded.
+pub(super) fn first_admin(tenant: &TenantRow) -> Option<Admin> {
+    let email = tenant.admin_email.as_ref().filter(|_| !tenant.onboarded)?;
+    let name = tenant.admin_name.clone().unwrap_or_else(|| email.as_str().to_owned());
+    Some(Admin { email: email.clone(), name })
 }
 
 /// The refusal of a first deployment that nobody has approved, with the way to it.
@@ -247,7 +215,7 @@ impl Remove {
     }
 }
 
-fn not_deployed(tenant: &TenantRow) -> AppError {
+pub(super) fn not_deployed(tenant: &TenantRow) -> AppError {
     AppError::conflict("not_deployed", format!("the tenant {} is not deployed", tenant.slug))
         .advice(format!("deploy it with `freehold tenant deploy {}`", tenant.slug))
 }

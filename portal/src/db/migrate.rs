@@ -97,9 +97,14 @@ mod tests {
             old.execute_batch(
                 "INSERT INTO hosts (id, name, state, created_at, updated_at) VALUES ('h', 'vps-1', 'new', 1, 1);
                  INSERT INTO blueprints (name, created_by, created_at) VALUES ('shop', 'x', 1);
-                 INSERT INTO tenants (id, slug, name, domain, host_id, blueprint, release_wanted, status, certificate,
-                     created_by, created_at, updated_at)
-                 VALUES ('t', 'acme', 'Acme', 'acme.example.com', 'h', 'shop', 1, 'active', '{}', 'x', 1, 1);",
+                 INSERT INTO tenants (id, slug, name, domain, host_id, blueprint, release_wanted, release_deployed,
+                     status, certificate, created_by, created_at, updated_at)
+                 VALUES ('t', 'acme', 'Acme', 'acme.example.com', 'h', 'shop', 1, 1, 'active', '{}', 'x', 1, 1);
+                 INSERT INTO jobs (id, host_id, tenant_id, kind, work, state, attempt, max_attempts, not_before,
+                     expires_at, expiry_secs, timeout_secs, actor, created_at, updated_at, ended_at)
+                 VALUES ('a', 'h', 't', 'deploy_tenant', 'first', 'succeeded', 1, 1, 1, 1, 1, 1, 'x', 1, 1, 1),
+                        ('b', 'h', 't', 'deploy_tenant', 'second', 'succeeded', 1, 1, 1, 1, 1, 1, 'x', 1, 1, 2),
+                        ('c', 'h', 't', 'deploy_tenant', 'third', 'rolled_back', 1, 1, 1, 1, 1, 1, 'x', 1, 1, 3);",
             )
             .unwrap();
             migrate(&PORTAL, &mut old).unwrap();
@@ -110,6 +115,9 @@ mod tests {
                 })
                 .unwrap();
             assert_eq!(license, None, "from {from}");
+            let running: String =
+                old.query_row("SELECT work FROM running_work", [], |row| row.get(0)).unwrap();
+            assert_eq!(running, "second", "from {from}");
             let sound: String =
                 old.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
             assert_eq!(sound, "ok");

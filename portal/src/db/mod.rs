@@ -39,6 +39,7 @@ pub mod requests;
 pub mod restore;
 pub mod retention;
 mod row;
+pub mod running_work;
 pub mod seen;
 pub mod sessions;
 pub mod tenant_keys;
@@ -91,6 +92,7 @@ pub static PORTAL: Schema = Schema {
         ("provision requests", include_str!("../../../migrations/portal/0006_requests.sql")),
         ("delivered keys", include_str!("../../../migrations/portal/0007_delivered_keys.sql")),
         ("report digest", include_str!("../../../migrations/portal/0008_report_digest.sql")),
+        ("running work", include_str!("../../../migrations/portal/0009_running_work.sql")),
     ],
     setup: "",
     tuning: "PRAGMA wal_autocheckpoint = 1000;",

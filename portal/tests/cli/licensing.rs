@@ -184,3 +184,30 @@ fn a_key_that_the_app_has_is_replaced_by_a_job_and_revoked_only_when_that_is_mea
     let ran = World::new().run(Some(&fake), &revoke, "");
     assert_eq!((ran.code, fake.asked().len()), (0, 2), "{}", ran.err);
 }
+
+#[test]
+fn a_customers_other_organization_id_says_which_tenants_to_deploy_again() {
+    let renamed = |organization: &str| {
+        let mut after = customer();
+        after["organizationId"] = json!(organization);
+        ok(after)
+    };
+    let fake = Fake::start(vec![ok(customer()), page(license("active")), renamed("acme-group")]);
+    let change = ["customer", "update", ID, "--organization", "acme-group"];
+    let ran = World::new().run(Some(&fake), &change, "");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.err.contains("freehold tenant deploy acme\n"), "{}", ran.err);
+    let asked = fake.asked();
+    assert!(
+        asked[1].line.starts_with(&format!("GET /api/v1/licenses?customer={ID}&")),
+        "{}",
+        asked[1].line
+    );
+    assert_eq!(body(&fake, 2), json!({ "organizationId": "acme-group" }));
+
+    // The same again changes nothing for anybody.
+    let fake = Fake::start(vec![ok(customer()), renamed("acme")]);
+    let ran =
+        World::new().run(Some(&fake), &["customer", "update", ID, "--organization", "acme"], "");
+    assert_eq!((ran.code, &*ran.err, fake.asked().len()), (0, "", 2));
+}

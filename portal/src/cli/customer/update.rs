@@ -1,12 +1,18 @@
 //! `freehold customer update`.
 
+use std::collections::BTreeSet;
+
+use freehold_protocol::ids::TenantSlug;
+
 use super::{find, view};
 use crate::{
     api::{
         customers::{CustomerView, UpdateCustomer},
+        licenses::LicenseView,
         paths,
     },
-    cli::{context::Ctx, error::CliError},
+    cli::{context::Ctx, error::CliError, remote::Client},
+    domain::ids::CustomerId,
     exit::Exit,
 };
 
@@ -26,7 +32,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDRESS", group = "change")]
     email: Option<String>,
     /// What the customer's apps send as organizationId; apps that still send the old one are
-    /// refused from then on
+    /// refused from then on. Which tenants to deploy again is printed
     #[arg(long, value_name = "ID", group = "change")]
     organization: Option<String>,
     /// The new notes
@@ -44,9 +50,24 @@ pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, CliError> {
     };
     let client = ctx.client()?;
     let before = find(&client, &args.customer)?;
+    let other = args.organization.as_ref().is_some_and(|id| *id != before.organization_id);
+    let tenants = if other { tenants(&client, before.id)? } else { BTreeSet::new() };
     let path = paths::customer(before.id);
     let customer: CustomerView = client.patch(&path, before.generation, &body)?;
     let now = ctx.now();
     ctx.show(&customer, |customer| view::details(customer, now))?;
+    if !tenants.is_empty() {
+        ctx.note("The apps of these tenants are refused until they send the new organization id. Those that get it with a deploy (FREEHOLD_ORGANIZATION_ID) have it after:");
+        for slug in tenants {
+            ctx.note(format_args!("  freehold tenant deploy {slug}"));
+        }
+    }
     Ok(Exit::Ok)
+}
+
+/// The tenants that run under licenses of a customer.
+fn tenants(client: &Client, customer: CustomerId) -> Result<BTreeSet<TenantSlug>, CliError> {
+    let query = vec![("customer", customer.to_string())];
+    let licenses: Vec<LicenseView> = client.list(paths::LICENSES, &query, None)?;
+    Ok(licenses.into_iter().flat_map(|license| license.tenants).collect())
 }

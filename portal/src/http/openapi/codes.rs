@@ -89,6 +89,7 @@ pub const CODES: &[(u16, &str, &[&str])] = &[
             "key_does_not_open",
             "key_is_credential",
             "key_not_delivered",
+            "key_not_used",
             "key_not_valid",
             "last_owner",
             "license_not_valid",

@@ -14,8 +14,8 @@ use crate::{
 
 /// Replace an API key of a tenant's app; the old one stays good for a day
 ///
-/// A key that the app got with a deploy is replaced by a job that brings the new one, with the release that runs. The
-/// old one stays good until that is done, and for the grace period from then on.
+/// A key that the app got with a deploy is replaced by a job that brings the new one, with the release and settings
+/// that run. The old one stays good until that is done, and for the grace period from then on.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
   freehold tenant key rotate acme 01932c5e-7a10-7c3d-9b1f-5d2c8f0a4e21

@@ -63,7 +63,10 @@ fn with_url() -> World {
 
 impl World {
     fn publish(&self, environment: &str) {
-        let source = shop(environment);
+        self.publish_source(shop(environment));
+    }
+
+    fn publish_source(&self, source: String) {
         let release = PublishRelease::parse(None, source, String::new(), ACTOR.into()).unwrap();
         self.portal.db.write(move |tx| release.apply(tx)).unwrap();
     }

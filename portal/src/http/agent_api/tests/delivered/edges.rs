@@ -4,7 +4,12 @@
 use freehold_protocol::secret::Secret;
 
 use super::*;
-use crate::{app::tenant_keys::CreateTenantKey, db::codec, keys::Place};
+use crate::{
+    api::tenants as wire,
+    app::{tenant_keys::CreateTenantKey, tenants::UpdateTenant},
+    db::codec,
+    keys::Place,
+};
 
 /// One that uses nothing that is delivered.
 const NONE: &str = "      PLAIN: \"1\"\n";
@@ -26,6 +31,12 @@ impl World {
         let rows = self.portal.db.read(|read| db::audit::after(read, 0, 1000)).unwrap();
         let deliveries = rows.iter().filter(|row| row.action == "job.deliver");
         deliveries.map(|row| serde_json::from_str(&row.detail).unwrap()).collect()
+    }
+
+    fn wish(&self, request: serde_json::Value) {
+        let request: wire::UpdateTenant = serde_json::from_value(request).unwrap();
+        let update = UpdateTenant { slug: slug(), generation: None, request, actor: ACTOR.into() };
+        self.portal.db.write(move |tx| update.apply(tx)).unwrap();
     }
 }
 
@@ -106,12 +117,50 @@ fn keys_end_when_the_release_that_runs_uses_none_and_are_not_rotated() {
     assert_eq!(world.states(tenant), ["ended", "ended"]);
     assert_eq!(world.rotate(second.id, 1).unwrap_err().code, "key_not_valid");
 
+    // One that is good in spite of it, as of a version that did not end it.
+    world.sql("UPDATE tenant_keys SET valid_until = NULL WHERE delivered_at IS NOT NULL");
+    let error = world.rotate(world.keys_of(tenant)[0].id, 1).unwrap_err();
+    assert_eq!(error.code, "key_not_used");
+    assert!(error.advice.contains("freehold tenant key revoke acme"), "{error:?}");
+    assert_eq!(world.keys_of(tenant).len(), 2);
+
     // Back to the release that uses one.
     world.sql("UPDATE tenant_keys SET valid_until = 1");
     world.deploy(Some(1)).unwrap();
     let (job, env) = take(&world, &mut agent);
     done(&world, &mut agent, &job);
     assert_eq!(world.says(&value(&env, Delivered::TenantKey)), Ok(tenant));
+}
+
+#[test]
+fn a_rotation_deploys_what_runs_whatever_is_wanted_by_now() {
+    let world = with_url();
+    let mut agent = world.agent();
+    let (tenant, _) = deployed(&world, &mut agent);
+    world.license(tenant);
+    // Wishes that the next deploy is for: a setting that only the newer release knows, an address, a plan
+    // that gives less than what runs takes. And the job that has deployed it is long forgotten.
+    world.publish_source(
+        shop(&format!("{ALL}      MORE: ${{MORE}}\n")) + "  settings: { MORE: {} }\n",
+    );
+    world.wish(serde_json::json!({
+        "name": "Acme II", "domain": "acme.example.org", "release": 2, "settings": { "MORE": "1" },
+    }));
+    world.sql("UPDATE plans SET memory_mb = 1");
+    world.sql("DELETE FROM jobs");
+
+    let (_, id) = world.rotate(world.keys_of(tenant)[0].id, 1).unwrap();
+    let (job, _) = take(&world, &mut agent);
+    let Work::DeployTenant(deploy) = &job.0.work else { panic!("it deploys") };
+    assert_eq!(job.0.job_id, id);
+    assert_eq!((deploy.release.number, &*deploy.name), (1, "Acme"));
+    assert_eq!((deploy.domain.as_str(), deploy.settings.len()), ("acme.example.com", 0));
+    done(&world, &mut agent, &job);
+    assert_eq!(world.states(tenant), ["replaced", "valid"]);
+    let wanted = world.portal.db.read(|read| db::tenants::by_id(read, tenant)).unwrap().unwrap();
+    assert_eq!((wanted.domain.as_str(), wanted.release_wanted), ("acme.example.org", 2));
+    // A deploy is still judged by them.
+    assert_eq!(world.deploy(Some(1)).unwrap_err().code, "invalid");
 }
 
 #[test]
