@@ -27,7 +27,8 @@ impl Approval {
 }
 
 /// The digest of a work: SHA-256 over its JSON with the keys of every object in the order of their bytes and
-/// nothing between the signs, so that neither the order of fields nor the version of a program changes it.
+/// nothing between the signs, so that the order of fields does not change it. Two versions of the program may
+/// write a work differently, though; then the older approval holds for neither, and is asked for anew.
 /// None for a work that is no JSON, which is a defect.
 #[must_use]
 pub fn work_digest(work: &Work) -> Option<Sha256Digest> {
