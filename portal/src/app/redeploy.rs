@@ -10,6 +10,7 @@ use freehold_protocol::{
 use super::{
     app_env,
     queue_job::{JobRules, QueueJob},
+    tenant_license,
     tenant_work::{deployment, first_admin, not_deployed, refuse_if_busy},
 };
 use crate::{
@@ -42,11 +43,11 @@ pub(super) fn running(
 }
 
 /// Queues the deploy of what a tenant runs. It takes no more of the host than it does already, so the
-/// plan's bounds are not looked at, nor whether the license is good: only whether the app can be given what
-/// it needs.
+/// plan's bounds are not looked at: only whether the license is good, without which no job of it is handed
+/// out, and whether the app can be given what it needs.
 ///
 /// # Errors
-/// A tenant that is busy or not deployed; `/license` (422).
+/// A tenant that is busy or not deployed; `license_not_valid` (409); `/license` (422).
 pub(super) fn redeploy(
     tx: &Tx<'_>,
     tenant: &TenantRow,
@@ -56,6 +57,7 @@ pub(super) fn redeploy(
 ) -> Result<JobId, AppError> {
     let deploy = running.ok_or_else(|| not_deployed(tenant))?;
     refuse_if_busy(tenant)?;
+    tenant_license::worth_something(tx, tenant)?;
     app_env::admit(tx, tenant, &deploy.blueprint)?;
     let work = Work::DeployTenant(deploy);
     QueueJob { host: tenant.host_id, work, actor, rules }.apply(tx)

@@ -161,6 +161,12 @@ fn a_rotation_deploys_what_runs_whatever_is_wanted_by_now() {
     assert_eq!((wanted.domain.as_str(), wanted.release_wanted), ("acme.example.org", 2));
     // A deploy is still judged by them.
     assert_eq!(world.deploy(Some(1)).unwrap_err().code, "invalid");
+
+    // Without a good license no job would be handed out: it is said at once, and no key is left behind.
+    world.sql("UPDATE licenses SET expires_at = 1");
+    let last = world.keys_of(tenant).last().unwrap().id;
+    assert_eq!(world.rotate(last, 1).unwrap_err().code, "license_not_valid");
+    assert_eq!(world.states(tenant), ["replaced", "valid"]);
 }
 
 #[test]

@@ -183,6 +183,11 @@ fn another_deployment_that_succeeds_deploys_the_failed_request_and_is_named() {
     assert_eq!((row.status, row.job), (RequestStatus::Deployed, own));
     let what = row.failure.unwrap().what;
     assert!(what.contains(&beside.to_string()) && what.contains("unhealthy"), "{what}");
+    // The approved job would go back behind what runs now.
+    let rules = approved.world.portal.config.job_rules();
+    let retry = RetryJob { id: own.unwrap(), actor: ACTOR.into(), rules };
+    let error = approved.world.portal.db.write(move |tx| retry.apply(tx)).unwrap_err();
+    assert_eq!(error.code, "overtaken");
 }
 
 #[test]
