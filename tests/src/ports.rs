@@ -38,11 +38,14 @@ impl Range {
     }
 }
 
-/// Claims one of `ranges` ranges of `size` ports each, the first of them at `first`.
+/// Claims one of `ranges` ranges of `size` ports each, the first of them at `first`. One in which
+/// something listens is passed over: what a run that was killed has left behind, say.
 pub fn claim(first: u16, size: u16, ranges: u16) -> Range {
-    let found = (0..ranges)
-        .map(|number| first + number * size)
-        .find_map(|first| UdpSocket::bind((Ipv4Addr::LOCALHOST, first)).ok());
+    let is_free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+    let found = (0..ranges).map(|number| first + number * size).find_map(|first| {
+        let claim = UdpSocket::bind((Ipv4Addr::LOCALHOST, first)).ok()?;
+        (first..first + size).all(is_free).then_some(claim)
+    });
     let claim = found.unwrap_or_else(|| panic!("all {ranges} ranges of ports are in use"));
     Range { claim }
 }
@@ -54,6 +57,10 @@ mod tests {
         let first = super::claim(9_000, 10, 5);
         let second = super::claim(9_000, 10, 5);
         assert_ne!(first.first(), second.first());
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 9_500 + 13)).unwrap();
+        assert_eq!(super::claim(9_500, 10, 5).first(), 9_500);
+        assert_ne!(super::claim(9_510, 10, 5).first(), 9_510);
+        drop(listener);
     }
 
     #[test]
