@@ -229,6 +229,7 @@ impl HostSurvey {
                 outputs: &[],
                 secrets: &secrets,
                 progress: &|_| {},
+                say: &|_| {},
             };
             match Actions.action(Step::CheckTenant).run(&context) {
                 RunEnd::Done(StepOutput::Result(result)) => match *result {

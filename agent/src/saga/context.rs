@@ -111,8 +111,10 @@ pub struct Context<'a> {
     /// The tenant's secrets ([`super::steps::secrets_of`]). A container may print them wherever it
     /// pleases, so no command of a step gives them back.
     pub secrets: &'a [Secret],
-    /// Tells people how it goes.
+    /// Tells people how it goes: what programs print, of which some lines are enough.
     pub progress: &'a dyn Fn(&str),
+    /// Tells people what was decided or found: each of these is told.
+    pub say: &'a dyn Fn(&str),
 }
 
 impl fmt::Debug for Context<'_> {

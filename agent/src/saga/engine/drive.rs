@@ -406,6 +406,10 @@ impl<'a> Drive<'a> {
                 self.observer.event(name, EventKind::Progress, &redact(line, &secrets));
             }
         };
+        let say = |line: &str| {
+            activity.touch();
+            self.observer.event(name, EventKind::Progress, &redact(line, &secrets));
+        };
         let outputs = self.saga.outputs();
         let before = self.saga.before(step).unwrap_or(Before::Nothing);
         let context = Context {
@@ -420,6 +424,7 @@ impl<'a> Drive<'a> {
             outputs: &outputs,
             secrets: &secrets,
             progress: &progress,
+            say: &say,
         };
         call(self.engine.stage.action(self.step(step)), &context)
     }

@@ -118,7 +118,7 @@ impl Action for DeleteOldCertificate {
             // The tenant has moved and works; what is left is unused, and goes with its next move or
             // with its removal. That is no reason to hold its jobs up until a person comes.
             tracing::warn!(what = %failure.what, detail = %failure.detail, "a superseded certificate stays");
-            (context.progress)(&format!("the former certificate stays: {}", failure.what));
+            (context.say)(&format!("the former certificate stays: {}", failure.what));
         }
         RunEnd::Done(StepOutput::Nothing)
     }

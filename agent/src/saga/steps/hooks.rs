@@ -32,7 +32,7 @@ impl Action for Migrate {
     fn run(&self, context: &Context<'_>) -> RunEnd {
         let run = || -> Result<StepOutput, Failure> {
             if is_migrated(context)? {
-                (context.progress)("this release runs already, and has migrated its database");
+                (context.say)("this release runs already, and has migrated its database");
             } else if let Some(hook) = &deploy(context)?.blueprint.freehold.hooks.migrate {
                 run_hook(context, "migrate", hook, Stdin::Null, &[])?;
             }
@@ -160,7 +160,7 @@ fn end_left_over(context: &Context<'_>, hook: &Hook) -> Result<bool, Failure> {
             let service = String::from_utf8_lossy(&service).into_owned();
             // The command shares the container's processes with the product, and nothing in an image
             // can be counted on to find and end just the one.
-            (context.progress)(&format!(
+            (context.say)(&format!(
                 "restarting {service}: an earlier run of the hook may still be at work in its container"
             ));
             context.with_commands(|commands| {

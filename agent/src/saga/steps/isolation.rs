@@ -165,7 +165,7 @@ fn database_is_out_of_reach(
     if !matches!(control, Knock::Reached(_)) {
         // The image has no bash, say: then the networks' membership, checked above, and the
         // comparison of each container's networks are what there is.
-        (context.progress)("no attempt to reach the database from outside was possible");
+        (context.say)("no attempt to reach the database from outside was possible");
         return Ok(());
     }
     if tried {
@@ -186,7 +186,7 @@ fn database_is_out_of_reach(
         .flag("--label", PROBE_LABEL)
         .arg(image);
     if !attempt(knock(commands, argv)?)? {
-        (context.progress)("no attempt to reach the database from outside was possible");
+        (context.say)("no attempt to reach the database from outside was possible");
     }
     Ok(())
 }

@@ -65,7 +65,7 @@ pub(super) fn reserve(
             ReserveError::Journal(error) => journal(error),
         })?;
     let list: Vec<_> = reserved.iter().map(|(role, port)| format!("{role} {port}")).collect();
-    (context.progress)(&format!("ports: {}", list.join(", ")));
+    (context.say)(&format!("ports: {}", list.join(", ")));
     Ok(())
 }
 

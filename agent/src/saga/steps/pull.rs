@@ -53,14 +53,14 @@ fn pull(context: &Context<'_>) -> Result<StepOutput, Failure> {
             let outcome = context.with_commands(|commands| {
                 docker::ensure_image(commands, image, context.config().waits.pull)
             })?;
-            (context.progress)(&match outcome {
+            (context.say)(&match outcome {
                 ImageOutcome::WasThere => format!("{image} is here"),
                 ImageOutcome::Pulled => format!("{image} was pulled"),
             });
         }
         found = look()?;
     } else {
-        (context.progress)("every image is here");
+        (context.say)("every image is here");
     }
     let found = found.ok_or_else(|| {
         Failure::new(

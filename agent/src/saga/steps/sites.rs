@@ -46,7 +46,7 @@ impl Action for SiteHttps {
         let run = || {
             let stage = Stage::Https(certificate(context)?);
             if is_served(context, &stage)? {
-                (context.progress)("the site is as it should be, and nginx is left alone");
+                (context.say)("the site is as it should be, and nginx is left alone");
                 return Ok(StepOutput::Nothing);
             }
             put(context, stage)
@@ -178,7 +178,7 @@ fn before_certificate(context: &Context<'_>) -> Result<Stage, Failure> {
         }))),
         Err(error) => {
             // Then visitors cannot use it now either.
-            (context.progress)(&format!("{} is off from now on: {error}", former.domain));
+            (context.say)(&format!("{} is off from now on: {error}", former.domain));
             Ok(Stage::Http)
         }
     }

@@ -74,7 +74,7 @@ fn start(context: &Context<'_>, commands: &Commands<'_>) -> Result<StepOutput, F
     let folder = Folder::open(&stack.directory)?;
     let wait = context.config().waits.start;
     if runs_already(context, commands, &folder)? {
-        (context.progress)("what is wanted runs already, and is left alone");
+        (context.say)("what is wanted runs already, and is left alone");
         return Ok(StepOutput::Running { untouched: true });
     }
     let mut avoid: BTreeSet<Port> = BTreeSet::new();
@@ -86,7 +86,7 @@ fn start(context: &Context<'_>, commands: &Commands<'_>) -> Result<StepOutput, F
         match compose::up(commands, &stack, &ports, wait) {
             Ok(()) => break,
             Err(ComposeError::PortTaken { ports: taken, .. }) if round < PORT_ROUNDS => {
-                (context.progress)(&format!(
+                (context.say)(&format!(
                     "taken by something else: {}; choosing others",
                     taken.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
                 ));
