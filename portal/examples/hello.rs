@@ -17,9 +17,9 @@ impl Handler for Hello {
         64 * 1024
     }
 
-    fn handle(&self, request: Request) -> Response {
+    fn handle(&self, request: &Request) -> Response {
         match request.head.path() {
-            "/park" => park(&request),
+            "/park" => park(request),
             "/stats" => Response::text(
                 200,
                 format!(

@@ -46,14 +46,14 @@ pub fn preflight(head: &Head, allowed: &[String]) -> Option<Response> {
 }
 
 /// Adds what lets a page of an allowed origin read the answer. Whether it does depends on the origin, and
-/// caches are told so.
+/// caches are told so. Who asks is not known when the head of the request could not be read.
 #[must_use]
-pub fn with_origin(response: Response, head: &Head, allowed: &[String]) -> Response {
+pub fn with_origin(response: Response, head: Option<&Head>, allowed: &[String]) -> Response {
     if allowed.is_empty() {
         return response;
     }
     let response = response.with_header("vary", "Origin");
-    match origin(head, allowed) {
+    match head.and_then(|head| origin(head, allowed)) {
         None => response,
         Some(origin) => response
             .with_header("access-control-allow-origin", origin.to_owned())

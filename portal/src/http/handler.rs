@@ -199,7 +199,7 @@ impl Handler for PortalHandler {
         }
     }
 
-    fn handle(&self, request: Request) -> Response {
+    fn handle(&self, request: &Request) -> Response {
         let started = Instant::now();
         let (method, path) = (request.head.method(), request.head.path());
         let origins = &self.portal.config.cors_origins;
@@ -209,7 +209,7 @@ impl Handler for PortalHandler {
             let answered = match route::parse(method, path) {
                 Ok(route) => {
                     template.set(Some(route.template()));
-                    self.answer(route, &request, &left)
+                    self.answer(route, request, &left)
                 }
                 Err(error) => self
                     .rates
@@ -226,7 +226,12 @@ impl Handler for PortalHandler {
         self.tally.note(method, template.get(), response.status(), took);
         let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         tracing::debug!(request = %request.id, %method, path, status = response.status(), millis, "answered");
-        respond::secured(cors::with_origin(response, &request.head, origins), self.over_tls)
+        response
+    }
+
+    fn finish(&self, response: Response, head: Option<&Head>) -> Response {
+        let origins = &self.portal.config.cors_origins;
+        respond::secured(cors::with_origin(response, head, origins), self.over_tls)
     }
 }
 
@@ -248,7 +253,7 @@ mod tests {
         let head = Head::new(Method::Get, path, &[]).unwrap();
         let mut request = Request::detached(head, Vec::new());
         request.peer = peer.into();
-        let response = handler.handle(request);
+        let response = handler.handle(&request);
         let body = String::from_utf8(response.body_bytes().unwrap().to_vec()).unwrap();
         (response.status(), body)
     }

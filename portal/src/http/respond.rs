@@ -212,21 +212,17 @@ pub fn no_route(error: &RouteError, method: Method, path: &str, id: &RequestId) 
 /// How long a browser that has reached the portal over TLS never tries without it: a year, in seconds.
 const HSTS: &str = "max-age=31536000";
 
-/// Adds the headers that every answer has: nothing is cached, guessed, framed or told to other sites.
+/// Adds the headers that every answer has unless it has its own: nothing is cached, guessed, framed or told to
+/// other sites.
 #[must_use]
 pub fn secured(response: Response, over_tls: bool) -> Response {
-    let mut response = response
-        .with_header("x-content-type-options", "nosniff")
-        .with_header("x-frame-options", "DENY")
-        .with_header("referrer-policy", "no-referrer")
-        .with_header("content-security-policy", "default-src 'none'; frame-ancestors 'none'");
-    if response.header("cache-control").is_none() {
-        response = response.with_header("cache-control", "no-store");
-    }
-    if over_tls {
-        response = response.with_header("strict-transport-security", HSTS);
-    }
-    response
+    let response = response
+        .or_header("x-content-type-options", "nosniff")
+        .or_header("x-frame-options", "DENY")
+        .or_header("referrer-policy", "no-referrer")
+        .or_header("content-security-policy", "default-src 'none'; frame-ancestors 'none'")
+        .or_header("cache-control", "no-store");
+    if over_tls { response.or_header("strict-transport-security", HSTS) } else { response }
 }
 
 #[cfg(test)]

@@ -80,7 +80,7 @@ impl World {
         let headers = if token.is_empty() { &headers[1..] } else { &headers[..] };
         let head = Head::new(method, path, headers).unwrap();
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-        let response = self.handler.handle(Request::detached(head, body));
+        let response = self.handler.handle(&Request::detached(head, body));
         let bytes = response.body_bytes().unwrap();
         let body =
             if bytes.is_empty() { Value::Null } else { serde_json::from_slice(bytes).unwrap() };
@@ -355,5 +355,5 @@ fn figures_of_the_whole_fleet_are_not_for_one_tenant() {
     let head = Head::new(Method::Get, "/metrics", &[("authorization", &authorization)]).unwrap();
     let mut request = Request::detached(head, Vec::new());
     request.peer = [203, 0, 113, 9].into();
-    assert_eq!(world.handler.handle(request).status(), 403);
+    assert_eq!(world.handler.handle(&request).status(), 403);
 }

@@ -17,6 +17,7 @@ mod lease_client;
 mod leases;
 mod licensing;
 mod monitoring;
+mod refusals;
 mod requests;
 mod requests_bound;
 mod requests_checks;

@@ -47,13 +47,13 @@ impl Handler for Routes {
         if head.path() == "/small" { 10 } else { 4 << 20 }
     }
 
-    fn handle(&self, request: Request) -> Response {
+    fn handle(&self, request: &Request) -> Response {
         match request.head.path() {
-            "/echo" | "/small" => Response::new(200).with_body(request.body),
+            "/echo" | "/small" => Response::new(200).with_body(request.body.clone()),
             "/id" => Response::text(200, request.id.to_string()),
             "/peer" => Response::text(200, format!("{} {}", request.peer, request.secure)),
             "/none" => Response::no_content(),
-            "/park" => Response::text(200, self.park(&request)),
+            "/park" => Response::text(200, self.park(request)),
             "/slow" => {
                 self.tell("working");
                 thread::sleep(Duration::from_millis(300));

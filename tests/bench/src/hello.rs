@@ -45,10 +45,10 @@ impl Handler for Hello {
         64 * 1024
     }
 
-    fn handle(&self, request: Request) -> Response {
+    fn handle(&self, request: &Request) -> Response {
         match request.head.path() {
-            "/park" => park(&request),
-            "/signed" => self.signed(&request),
+            "/park" => park(request),
+            "/signed" => self.signed(request),
             _ => Response::text(200, "hello\n"),
         }
     }

@@ -38,8 +38,9 @@ pub(super) struct Service {
 enum Stop {
     /// In good order, or the client has gone: there is nobody to tell.
     Closed,
-    /// The client is told why, if it still listens.
-    Refused(Refusal, Method),
+    /// The client is told why, if it still listens. With the head of the request, if it was read: boxed, since
+    /// hardly any connection ends so.
+    Refused(Refusal, Option<Box<Head>>),
     /// The socket failed, or the client did not take an answer in time.
     Failed(io::Error),
 }
@@ -50,7 +51,7 @@ pub(super) fn serve(service: &Service, entry: &Entry, socket: Arc<TcpStream>, pe
     let wire = Wire::new(socket);
     let mut connection = Connection { service, entry, wire, peer, signals, buffer: Vec::new() };
     let stop = match connection.run() {
-        Stop::Refused(refusal, method) => match connection.refuse(refusal, method) {
+        Stop::Refused(refusal, head) => match connection.refuse(refusal, head.as_deref()) {
             Ok(()) => return connection.wire.end(Unread::Discard),
             Err(error) => Stop::Failed(error),
         },
@@ -98,8 +99,11 @@ impl Connection<'_> {
         let head = self.next_head(Instant::now() + first_wait)?;
         let limits = &self.service.limits;
         let mut share = Share::none(&self.service.stats.body_bytes, limits.body_memory);
-        let body = self.read_body(&head, &mut share)?;
-        self.answer(head, body)
+        match self.read_body(&head, &mut share) {
+            Ok(body) => self.answer(head, body),
+            Err(Stop::Refused(refusal, _)) => Err(Stop::Refused(refusal, Some(Box::new(head)))),
+            Err(stop) => Err(stop),
+        }
     }
 
     fn start_tls(&mut self, config: &Arc<ServerConfig>) -> Result<(), Stop> {
@@ -173,7 +177,6 @@ impl Connection<'_> {
     }
 
     fn read_body(&mut self, head: &Head, share: &mut Share<'_>) -> Result<Vec<u8>, Stop> {
-        let refused = |refusal| Stop::Refused(refusal, head.method());
         let framing = Framing::of(head).map_err(refused)?;
         let expects_continue = expects_continue(head).map_err(refused)?;
         if framing == Framing::None {
@@ -244,18 +247,22 @@ impl Connection<'_> {
         let _inside = span.enter();
         let signals = self.signals.clone();
         let request = Request { head, body, peer, secure, id, signals };
-        let response = catch_unwind(AssertUnwindSafe(|| service.handler.handle(request)))
+        let response = catch_unwind(AssertUnwindSafe(|| service.handler.handle(&request)))
             .unwrap_or_else(|panic| self.panicked(&id, &*panic));
+        let head = request.head;
+        // Nobody needs it while the client takes the answer.
+        drop(request.body);
         // Looked at after the handler: a request that was in hand when the shutdown began says close.
         let keep_alive = client_keeps && !service.shutdown.is_set();
         let context = Context { id: &id, method, version, keep_alive };
-        match catch_unwind(AssertUnwindSafe(|| self.send(response, context))) {
+        match catch_unwind(AssertUnwindSafe(|| self.send(response, Some(&head), context))) {
             Ok(Ok(keep_alive)) => Ok(keep_alive),
             Ok(Err(SendError::Io(error))) => Err(Stop::Failed(error)),
             Ok(Err(SendError::Bad(error))) => {
                 tracing::error!(%error, "a handler made an answer that cannot be sent");
                 let response = Refusal::internal_error().into_response(&id);
-                self.send(response, context).map_err(|error| Stop::Failed(io::Error::other(error)))
+                self.send(response, Some(&head), context)
+                    .map_err(|error| Stop::Failed(io::Error::other(error)))
             }
             // The head of the answer is gone already; a cut connection is all that can be said.
             Err(panic) => {
@@ -265,7 +272,18 @@ impl Connection<'_> {
         }
     }
 
-    fn send(&mut self, response: Response, context: Context<'_>) -> Result<bool, SendError> {
+    /// The one place where an answer leaves a connection.
+    fn send(
+        &mut self,
+        response: Response,
+        head: Option<&Head>,
+        context: Context<'_>,
+    ) -> Result<bool, SendError> {
+        let mut response = self.service.handler.finish(response, head);
+        if self.service.tls.is_some() && !self.wire.is_tls() {
+            // It is for answers over TLS alone (RFC 6797 section 7.2), and this client has come without.
+            response.remove_header("strict-transport-security");
+        }
         let patience = Patience::new(self.service.limits.write);
         send(&mut self.wire, response, context, &self.signals, patience)
     }
@@ -276,16 +294,16 @@ impl Connection<'_> {
         Refusal::internal_error().into_response(id)
     }
 
-    fn refuse(&mut self, refusal: Refusal, method: Method) -> io::Result<()> {
+    fn refuse(&mut self, refusal: Refusal, head: Option<&Head>) -> io::Result<()> {
         count(&self.service.stats.refused_requests_total);
         if refusal.status() == 408 {
             count(&self.service.stats.timeouts_total);
         }
         let id = RequestId::fresh();
         tracing::debug!(%id, peer = %self.peer, %refusal, "request refused");
-        let version = Version::Http11;
+        let (method, version) = (head.map_or(Method::Get, Head::method), Version::Http11);
         let context = Context { id: &id, method, version, keep_alive: false };
-        match self.send(refusal.into_response(&id), context) {
+        match self.send(refusal.into_response(&id), head, context) {
             Ok(_closing) => Ok(()),
             Err(SendError::Io(error)) => Err(error),
             Err(SendError::Bad(error)) => Err(io::Error::other(error)),
@@ -293,9 +311,9 @@ impl Connection<'_> {
     }
 }
 
-/// A refusal of a head that was not understood: its method is not known.
+/// A refusal of a request whose head is not there, or is added by who has it.
 fn refused(refusal: Refusal) -> Stop {
-    Stop::Refused(refusal, Method::Get)
+    Stop::Refused(refusal, None)
 }
 
 /// Looks for the empty line that ends a head, in what was added after `looked_at` bytes.

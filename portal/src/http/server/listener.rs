@@ -127,7 +127,7 @@ impl Server {
             stats: Arc::clone(&self.stats),
             shutdown: self.control.signal(),
         });
-        let rejector = Rejector::start(&self.config);
+        let rejector = Rejector::start(&self.config, Arc::clone(&service.handler));
         let per_ip = PerIp::new(self.config.limits.max_connections_per_ip);
         self.accept_all(&service, &rejector, &per_ip);
         drop(rejector);

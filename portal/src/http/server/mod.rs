@@ -10,7 +10,8 @@
 //! A [`Handler`] says how large a body may be once it has seen the head, and then gets the whole
 //! request. It runs on the connection's thread and may block there as long as it likes: a long poll
 //! parks inside it, asks [`Request::peer_gone`] and [`Request::shutting_down`] now and then, and is
-//! woken at shutdown by what it registered with [`ShutdownHandle::on_shutdown`].
+//! woken at shutdown by what it registered with [`ShutdownHandle::on_shutdown`]. [`Handler::finish`] sees every
+//! answer last, those included with which the server itself refuses a request.
 //!
 //! # Limits
 //! | What | How much | Against |
@@ -84,7 +85,14 @@ pub trait Handler: Send + Sync + 'static {
     }
 
     /// Answers a request. A panic is caught, logged, and answered with 500.
-    fn handle(&self, request: Request) -> Response;
+    fn handle(&self, request: &Request) -> Response;
+
+    /// Adds what all answers have in common, just before one is sent: an answer of [`Handler::handle`], or a
+    /// refusal of the server itself. `head` is that of the request, or `None` when it could not be read.
+    fn finish(&self, response: Response, head: Option<&Head>) -> Response {
+        let _any = head;
+        response
+    }
 }
 
 impl<H: Handler + ?Sized> Handler for Arc<H> {
@@ -96,7 +104,11 @@ impl<H: Handler + ?Sized> Handler for Arc<H> {
         (**self).body_deadline(head)
     }
 
-    fn handle(&self, request: Request) -> Response {
+    fn handle(&self, request: &Request) -> Response {
         (**self).handle(request)
+    }
+
+    fn finish(&self, response: Response, head: Option<&Head>) -> Response {
+        (**self).finish(response, head)
     }
 }

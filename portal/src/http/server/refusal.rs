@@ -148,11 +148,6 @@ impl Refusal {
         let body = serde_json::to_vec(&document).unwrap_or_default();
         let mut response = Response::new(self.status)
             .with_header("content-type", Problem::MEDIA_TYPE)
-            .with_header("cache-control", "no-store")
-            .with_header("x-content-type-options", "nosniff")
-            .with_header("x-frame-options", "DENY")
-            .with_header("referrer-policy", "no-referrer")
-            .with_header("content-security-policy", "default-src 'none'; frame-ancestors 'none'")
             .with_body(body);
         if let Some(seconds) = self.retry_after_secs {
             response = response.with_header("retry-after", seconds.to_string());

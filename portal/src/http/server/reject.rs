@@ -3,10 +3,12 @@
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use super::Handler;
 use super::config::{Config, LINGER, MAX_REJECTING};
 use super::connection::panic_message;
 use super::refusal::Refusal;
@@ -24,10 +26,10 @@ pub(super) struct Rejector {
 }
 
 impl Rejector {
-    pub(super) fn start(config: &Config) -> Self {
+    pub(super) fn start(config: &Config, handler: Arc<dyn Handler>) -> Self {
         let (queue, sockets) = sync_channel(MAX_REJECTING);
         let retry_after_secs = config.limits.retry_after_secs;
-        let thread = thread::spawn(move || turn_all_away(&sockets, retry_after_secs));
+        let thread = thread::spawn(move || turn_all_away(&sockets, retry_after_secs, &*handler));
         Self { queue: Some(queue), thread: Some(thread), tls: config.tls.is_some() }
     }
 
@@ -54,12 +56,12 @@ impl Drop for Rejector {
     }
 }
 
-fn turn_all_away(sockets: &Receiver<TcpStream>, retry_after_secs: u32) {
+fn turn_all_away(sockets: &Receiver<TcpStream>, retry_after_secs: u32, handler: &dyn Handler) {
     let mut told: VecDeque<(Instant, TcpStream)> = VecDeque::new();
     let mut swept = Instant::now();
     loop {
         match sockets.recv_timeout(SWEEP_EVERY) {
-            Ok(socket) => match tell(&socket, retry_after_secs) {
+            Ok(socket) => match tell(&socket, retry_after_secs, handler) {
                 Ok(()) => told.push_back((Instant::now() + LINGER, socket)),
                 Err(error) => tracing::trace!(%error, "the client over the cap was gone"),
             },
@@ -76,10 +78,10 @@ fn turn_all_away(sockets: &Receiver<TcpStream>, retry_after_secs: u32) {
     }
 }
 
-fn tell(mut socket: &TcpStream, retry_after_secs: u32) -> io::Result<()> {
+fn tell(mut socket: &TcpStream, retry_after_secs: u32, handler: &dyn Handler) -> io::Result<()> {
     let id = RequestId::fresh();
     let response = Refusal::too_many_connections(retry_after_secs).into_response(&id);
-    let bytes = super::send::render_closing(response, &id)?;
+    let bytes = super::send::render_closing(handler.finish(response, None), &id)?;
     socket.set_nonblocking(true)?;
     socket.write_all(&bytes)?;
     close(socket, Shutdown::Write);

@@ -107,6 +107,17 @@ impl Response {
         self
     }
 
+    /// Adds a header unless there is one of this name.
+    #[must_use]
+    pub fn or_header(self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        if self.header(name).is_some() { self } else { self.with_header(name, value) }
+    }
+
+    /// Takes away all headers of this name.
+    pub(super) fn remove_header(&mut self, name: &str) {
+        self.headers.retain(|(key, _)| !key.eq_ignore_ascii_case(name));
+    }
+
     /// Replaces the body by these bytes.
     #[must_use]
     pub fn with_body(mut self, bytes: impl Into<Cow<'static, [u8]>>) -> Self {
