@@ -13,6 +13,7 @@ use crate::{
         TenantId, TenantSlug,
     },
     time::Timestamp,
+    written::WrittenWork,
 };
 
 /// Largest payload of a job envelope, in bytes.
@@ -60,8 +61,8 @@ pub struct Job {
     /// What somebody had to approve before the job was queued; see [`Approval`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
-    /// What to do.
-    pub work: Work,
+    /// What to do, as it was written.
+    pub work: WrittenWork,
     /// What the tenant's app is given, when the blueprint asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_env: Option<SealedEnv>,

@@ -9,6 +9,7 @@
 //! | [`ids`] | newtypes that only parse: slugs, domains, identifiers, ports |
 //! | [`time`] | [`time::Timestamp`], milliseconds since the Unix epoch |
 //! | [`job`] | a job and its closed set of kinds |
+//! | [`written`], [`approval`] | its work as a text, and the digest of what was approved |
 //! | [`failure`] | what went wrong, who should act, and what to do |
 //! | [`report`] | step events and the final report of a job |
 //! | [`wire`] | bodies of the agent API: enroll, poll, events, inventory |
@@ -45,6 +46,7 @@ pub mod secret;
 pub mod time;
 pub mod trust;
 pub mod wire;
+pub mod written;
 
 /// Version of the agent protocol, sent as `Freehold-Protocol`.
 pub const PROTOCOL_VERSION: u32 = 1;

@@ -86,7 +86,7 @@ fn what_was_sealed_must_be_variables_that_are_known() {
 /// The job of the fixture, whose blueprint needs the key and can do without the rest.
 fn fixture() -> (Job, Blueprint) {
     let job: Job = serde_json::from_str(include_str!("wire/job-deploy-app-env.json")).unwrap();
-    let Work::DeployTenant(deploy) = job.work.clone() else { panic!("it deploys") };
+    let Work::DeployTenant(deploy) = (*job.work).clone() else { panic!("it deploys") };
     (job, deploy.blueprint)
 }
 

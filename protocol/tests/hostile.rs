@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what it expects by unwrapping")]
 
+#[path = "hostile/approval.rs"]
+mod approval;
 #[path = "hostile/trust.rs"]
 mod trust;
 mod world;
@@ -10,7 +12,6 @@ use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use ed25519_dalek::hazmat::{ExpandedSecretKey, raw_sign};
 use freehold_protocol::{
     admit::{self, NotStarted},
-    approval::{Approval, work_digest},
     dsse::{Envelope, pre_authentication_encoding},
     ids::{Nonce, Sha256Digest},
     job::Job,
@@ -20,6 +21,9 @@ use freehold_protocol::{
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use world::{JOB_SEED, OTHER_ID, World, json_of};
+
+/// The payload type of jobs.
+const JOB: &str = "application/vnd.freehold.job.v1+json";
 
 /// Where every code is explained.
 const DOCS: &str = include_str!("../../docs/agent-protocol.md");
@@ -123,20 +127,6 @@ fn for_another_agent() {
     let mut poll = world.poll(&[]);
     poll.agent_id = OTHER_ID.parse().unwrap();
     refused(&world, &world.answer_with(&poll, &[]), "other_agent");
-}
-
-#[test]
-fn with_another_work_than_was_approved() {
-    let world = World::new();
-    let with = |digest| {
-        let mut job = world.job(1, Sha256Digest::ZERO);
-        job.approval = Some(Approval { request: OTHER_ID.parse().unwrap(), digest });
-        world.answer(&[world.sign(&job)])
-    };
-    let honest = work_digest(&world.job(1, Sha256Digest::ZERO).work).unwrap();
-    admit::admit(&world.standing(), &with(honest)).unwrap();
-    refused(&world, &with(Sha256Digest::of(b"another work")), "other_work");
-    refused(&world, &with(Sha256Digest::ZERO), "other_work");
 }
 
 #[test]
@@ -303,7 +293,7 @@ fn too_many_signatures() {
 fn signed_json(world: &World, change: impl FnOnce(&mut Value)) -> Envelope {
     let mut value = json_of(&world.job(1, Sha256Digest::ZERO));
     change(&mut value);
-    world.sign_bytes("application/vnd.freehold.job.v1+json", value.to_string().as_bytes())
+    world.sign_bytes(JOB, value.to_string().as_bytes())
 }
 
 #[test]
@@ -332,7 +322,7 @@ fn the_same_field_twice() {
     let world = World::new();
     let text = json_of(&world.job(1, Sha256Digest::ZERO)).to_string();
     let twice = text.replacen('{', "{\"seq\":1,", 1);
-    let envelope = world.sign_bytes("application/vnd.freehold.job.v1+json", twice.as_bytes());
+    let envelope = world.sign_bytes(JOB, twice.as_bytes());
     refused(&world, &world.answer(&[envelope]), "malformed");
 }
 
@@ -341,7 +331,7 @@ fn trailing_bytes_inside_the_signed_payload() {
     let world = World::new();
     let mut bytes = serde_json::to_vec(&world.job(1, Sha256Digest::ZERO)).unwrap();
     bytes.extend_from_slice(b"{}");
-    let envelope = world.sign_bytes("application/vnd.freehold.job.v1+json", &bytes);
+    let envelope = world.sign_bytes(JOB, &bytes);
     refused(&world, &world.answer(&[envelope]), "trailing_bytes");
 }
 
@@ -353,7 +343,7 @@ fn another_meaning_of_the_same_bytes() {
     refused(&world, &world.answer(&[world.sign_bytes(poll_type, &bytes)]), "wrong_type");
     // Renaming the type of an honest envelope breaks its signature.
     let mut value = json_of(&world.sign_bytes(poll_type, &bytes));
-    value["payloadType"] = json!("application/vnd.freehold.job.v1+json");
+    value["payloadType"] = json!(JOB);
     refused(&world, &world.answer(&[raw(value)]), "forged");
 }
 
@@ -364,7 +354,7 @@ fn oversized() {
     job.actor = "a".repeat(freehold_protocol::job::MAX_JOB_BYTES);
     assert_eq!(Envelope::sign(&job, &[&world.job_key]).unwrap_err().code(), "too_large");
     let bytes = serde_json::to_vec(&job).unwrap();
-    let envelope = world.sign_bytes("application/vnd.freehold.job.v1+json", &bytes);
+    let envelope = world.sign_bytes(JOB, &bytes);
     refused(&world, &world.answer(&[envelope]), "too_large");
 }
 

@@ -164,10 +164,14 @@ fn what_is_shown_ignores_a_field_that_it_does_not_know() {
 }
 
 #[test]
-fn an_approval_of_another_program_is_of_the_same_work() {
-    // Python has computed this digest: json.dumps(work, sort_keys=True, separators=(",", ":")).
-    let job: Job = serde_json::from_value(fixture("job-deploy-tenant-approved")).unwrap();
+fn an_approval_of_another_program_is_of_the_bytes_as_they_came() {
+    // Python has computed this digest: hashlib.sha256 over the text between `"work": ` and the last brace but one.
+    let text = fs::read_to_string(folder().join("job-deploy-tenant-approved.json")).unwrap();
+    let job: Job = serde_json::from_str(&text).unwrap();
     assert!(job.approval.unwrap().is_of(&job.work));
+    // It is not that of the same work as this program writes it.
+    let rewritten = job.work.clone().into_work().into();
+    assert!(!job.approval.unwrap().is_of(&rewritten));
 }
 
 #[test]

@@ -42,7 +42,7 @@ impl PlanArgs {
             actor: job.actor.clone(),
             timeout_secs: job.timeout_secs,
             seal_to: None,
-            work: job.work.clone(),
+            work: (*job.work).clone(),
             app_env: job.app_env.clone(),
         };
         let plan = plan(&order, &journal.tenants()?).map_err(|failure| {

@@ -152,7 +152,7 @@ impl Executor {
             actor: job.actor.clone(),
             timeout_secs: job.timeout_secs,
             seal_to: Some(document.seal_key),
-            work: job.work.clone(),
+            work: (*job.work).clone(),
             app_env: job.app_env.clone(),
         };
         let saga = match self.engine.begin(&order) {

@@ -126,7 +126,7 @@ pub(super) fn of_job(
     agent: &AgentRow,
     job: &JobRow,
 ) -> Result<Result<Option<Delivery>, Failure>, AppError> {
-    let Work::DeployTenant(deploy) = &job.work else { return Ok(Ok(None)) };
+    let Work::DeployTenant(deploy) = &*job.work else { return Ok(Ok(None)) };
     let used = deploy.blueprint.delivered();
     if used.is_empty() {
         return Ok(Ok(None));
@@ -287,7 +287,7 @@ pub(super) fn arrived(
     job: &JobRow,
     actor: &str,
 ) -> Result<(), AppError> {
-    let Work::DeployTenant(deploy) = &job.work else { return Ok(()) };
+    let Work::DeployTenant(deploy) = &*job.work else { return Ok(()) };
     if !uses_key(&deploy.blueprint) {
         let until = tx.now().plus_secs(i64::from(DEFAULT_ROTATION_HOURS) * 3600);
         let ended = delivered_keys::end_former(tx, tenant, None, until)?;

@@ -112,7 +112,7 @@ pub(super) fn dispatch(
 /// Why a deployment may not be handed out although it was queued: its tenant was removed or is not what was
 /// approved, or its license is worth nothing any more.
 fn not_now(read: &Read<'_>, job: &JobRow) -> Result<Option<Failure>, AppError> {
-    let Work::DeployTenant(deploy) = &job.work else { return Ok(None) };
+    let Work::DeployTenant(deploy) = &*job.work else { return Ok(None) };
     let Some(tenant) = tenants::by_id(read, deploy.tenant)? else { return Ok(None) };
     let refused = if tenant.status == TenantStatus::Removed {
         Err(tenant_work::removed(&tenant))
@@ -136,7 +136,7 @@ fn other_work() -> Failure {
     Failure::new(
         FailureClass::Refused,
         "the job's work is not what was approved",
-        "the database was changed by hand, or another version writes the work differently: forget the tenant and ask for it anew with `freehold request create`",
+        "the database was changed by hand: forget the tenant and ask for it anew with `freehold request create`",
     )
 }
 

@@ -383,7 +383,7 @@ impl Probe {
                 host.name
             )));
         }
-        let work = Work::ProbeHost(ProbeHost {});
+        let work = Work::ProbeHost(ProbeHost {}).into();
         QueueJob { host: host.id, work, actor: self.actor, rules: self.rules }.apply(tx)
     }
 }

@@ -3,6 +3,7 @@
 use freehold_protocol::{
     ids::{HostId, JobId},
     job::Work,
+    written::WrittenWork,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -52,7 +53,7 @@ pub struct QueueJob {
     /// The host.
     pub host: HostId,
     /// What to do.
-    pub work: Work,
+    pub work: WrittenWork,
     /// Who asks.
     pub actor: String,
     /// See [`JobRules`].

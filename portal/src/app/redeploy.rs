@@ -59,6 +59,6 @@ pub(super) fn redeploy(
     refuse_if_busy(tenant)?;
     tenant_license::worth_something(tx, tenant)?;
     app_env::admit(tx, tenant, &deploy.blueprint)?;
-    let work = Work::DeployTenant(deploy);
+    let work = Work::DeployTenant(deploy).into();
     QueueJob { host: tenant.host_id, work, actor, rules }.apply(tx)
 }

@@ -1,9 +1,9 @@
 //! The decision on a provision request.
 
 use freehold_protocol::{
-    approval::work_digest,
     ids::ProvisionRequestId,
     job::{CertificateSource, DeployTenant, Work},
+    written::WrittenWork,
 };
 use serde_json::json;
 
@@ -106,11 +106,15 @@ fn refuse_same_person(tx: &Tx<'_>, request: &RequestRow, approver: &str) -> Resu
 }
 
 /// The tenant as the request would add it today.
-fn tenant_of_today(tx: &Tx<'_>, request: &RequestRow, work: &Work) -> Result<TenantRow, AppError> {
-    let Work::DeployTenant(deploy) = work else {
+fn tenant_of_today(
+    tx: &Tx<'_>,
+    request: &RequestRow,
+    work: &WrittenWork,
+) -> Result<TenantRow, AppError> {
+    let Work::DeployTenant(deploy) = &**work else {
         return Err(AppError::bug("the work of a request is no deployment"));
     };
-    if work_digest(work) != Some(request.digest) {
+    if work.digest() != request.digest {
         return Err(changed(request));
     }
     let written = written(request, deploy);
@@ -126,7 +130,8 @@ fn tenant_of_today(tx: &Tx<'_>, request: &RequestRow, work: &Work) -> Result<Ten
     let today = tenant_work::deployment(tx, &tenant, request.release)
         .map_err(with_another_license)
         .map_err(outdated)?;
-    if tenant.host_id != request.host_id || work_digest(&today) != Some(request.digest) {
+    // Another version may have written it in other words.
+    if tenant.host_id != request.host_id || today != **work {
         return Err(changed(request));
     }
     Ok(tenant)

@@ -3,9 +3,9 @@
 
 use freehold_protocol::{
     app_env::MAX_SEALED_ENV_BYTES,
-    approval::work_digest,
     ids::{ProvisionRequestId, TenantId},
     job::{MAX_JOB_BYTES, Work},
+    written::WrittenWork,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -168,6 +168,7 @@ impl CreateRequest {
         refuse_revoked(&hosts::get(tx, tenant.host_id)?)?;
         let work = tenant_work::deployment(tx, &tenant, tenant.release_wanted)
             .map_err(with_another_license)?;
+        let work = WrittenWork::from(work);
         app_env::admit_address(&work, self.rules.has_public_url)?;
         refuse_too_large(&work)?;
         if requests::count_pending(tx)? >= MAX_PENDING {
@@ -177,11 +178,9 @@ impl CreateRequest {
             )
             .advice("have some of them decided or withdrawn first"));
         }
-        let Work::DeployTenant(deploy) = &work else {
+        let Work::DeployTenant(deploy) = &*work else {
             return Err(AppError::bug("a deployment is something else"));
         };
-        let digest =
-            work_digest(&work).ok_or_else(|| AppError::bug("the work of a request is no JSON"))?;
         let request = RequestRow {
             id: ProvisionRequestId::from_uuid(Uuid::now_v7()),
             status: RequestStatus::Pending,
@@ -199,7 +198,7 @@ impl CreateRequest {
             blueprint: tenant.blueprint,
             release: tenant.release_wanted,
             takes: wants(&deploy.blueprint),
-            digest,
+            digest: work.digest(),
             justification,
             requested_by: self.actor,
             requester: self.requester,
@@ -228,10 +227,10 @@ impl CreateRequest {
 }
 
 /// Refuses what could never be signed as a job, before anybody looks at it.
-fn refuse_too_large(work: &Work) -> Result<(), AppError> {
-    let Work::DeployTenant(deploy) = work else { return Ok(()) };
+fn refuse_too_large(work: &WrittenWork) -> Result<(), AppError> {
+    let Work::DeployTenant(deploy) = &**work else { return Ok(()) };
     let sealed = if deploy.blueprint.delivered().is_empty() { 0 } else { MAX_SEALED_ENV_BYTES };
-    if serde_json::to_vec(work)?.len() <= MAX_JOB_BYTES - JOB_WITHOUT_WORK_BYTES - sealed {
+    if work.text().len() <= MAX_JOB_BYTES - JOB_WITHOUT_WORK_BYTES - sealed {
         return Ok(());
     }
     Err(AppError::invalid(

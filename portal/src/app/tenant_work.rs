@@ -57,7 +57,7 @@ impl Deploy {
             return Err(approval_required(tx, &tenant)?);
         }
         let number = self.release.unwrap_or(tenant.release_wanted);
-        let work = deployment(tx, &tenant, number)?;
+        let work = deployment(tx, &tenant, number)?.into();
         if tenant.release_wanted != number {
             tenant.release_wanted = number;
             tenants::update_wanted(tx, &tenant)?;
@@ -145,7 +145,8 @@ impl Check {
         if tenant.release_deployed.is_none() {
             return Err(not_deployed(&tenant));
         }
-        let work = Work::CheckTenant(CheckTenant { tenant: tenant.id, slug: tenant.slug.clone() });
+        let work = CheckTenant { tenant: tenant.id, slug: tenant.slug.clone() };
+        let work = Work::CheckTenant(work).into();
         QueueJob { host: tenant.host_id, work, actor: self.actor, rules: self.rules }.apply(tx)
     }
 }
@@ -210,7 +211,8 @@ impl Remove {
             | TenantStatus::Cancelled
             | TenantStatus::Removing => refuse_if_busy(&tenant)?,
         }
-        let work = Work::RemoveTenant(RemoveTenant { tenant: tenant.id, slug: tenant.slug, data });
+        let work = RemoveTenant { tenant: tenant.id, slug: tenant.slug, data };
+        let work = Work::RemoveTenant(work).into();
         QueueJob { host: tenant.host_id, work, actor: self.actor, rules: self.rules }.apply(tx)
     }
 }

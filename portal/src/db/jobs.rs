@@ -21,9 +21,10 @@ pub(in crate::db) mod moves;
 use freehold_protocol::{
     failure::Failure,
     ids::{AgentId, HostId, JobId, Sha256Digest, TenantId},
-    job::{JobKind, Work},
+    job::JobKind,
     report::JobResult,
     time::Timestamp,
+    written::WrittenWork,
 };
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -41,8 +42,8 @@ use crate::{domain::job::JobState, error::AppError};
 pub struct JobRow {
     /// All but the work.
     pub head: JobHead,
-    /// What to do.
-    pub work: Work,
+    /// What to do, byte for byte as it was queued.
+    pub work: WrittenWork,
 }
 
 impl std::ops::Deref for JobRow {
@@ -178,7 +179,7 @@ pub struct NewJob<'a> {
     /// Host.
     pub host_id: HostId,
     /// Work.
-    pub work: &'a Work,
+    pub work: &'a WrittenWork,
     /// See [`JobRow::max_attempts`].
     pub max_attempts: u32,
     /// See [`JobRow::expiry_secs`].
@@ -205,7 +206,7 @@ pub fn insert(tx: &Tx<'_>, job: &NewJob<'_>) -> Result<(), AppError> {
             job.host_id.to_string(),
             job.work.tenant().map(|tenant| tenant.to_string()),
             job.work.kind().as_str(),
-            codec::to_json(job.work)?,
+            job.work.text(),
             job.max_attempts,
             tx.now().as_millis(),
             tx.now().plus_secs(job.expiry_secs).as_millis(),

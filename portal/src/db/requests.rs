@@ -7,8 +7,8 @@ use freehold_protocol::{
         BlueprintName, Domain, HostId, HostName, JobId, ProvisionRequestId, Sha256Digest, TenantId,
         TenantSlug,
     },
-    job::Work,
     time::Timestamp,
+    written::WrittenWork,
 };
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -126,7 +126,7 @@ fn of_row(row: &Row<'_>) -> rusqlite::Result<RequestRow> {
 ///
 /// # Errors
 /// `name_taken` when another one has taken the slug or the domain in the same instant.
-pub fn insert(tx: &Tx<'_>, request: &RequestRow, work: &Work) -> Result<(), AppError> {
+pub fn insert(tx: &Tx<'_>, request: &RequestRow, work: &WrittenWork) -> Result<(), AppError> {
     let done = tx.sql().execute(
         "INSERT INTO requests (id, status, customer_id, license_id, host_id, host, tenant_id, model, slug, name, domain,
             blueprint, release, memory_mb, cpu_millis, disk_gb, work, digest, justification, requested_by, requester,
@@ -149,7 +149,7 @@ pub fn insert(tx: &Tx<'_>, request: &RequestRow, work: &Work) -> Result<(), AppE
             request.takes.memory_mb,
             request.takes.cpu_millis,
             request.takes.disk_gb,
-            codec::to_json(work)?,
+            work.text(),
             request.digest.to_string(),
             request.justification,
             request.requested_by,
@@ -259,11 +259,11 @@ pub fn count_pending(read: &Read<'_>) -> Result<u32, AppError> {
     )?)
 }
 
-/// The work of a request.
+/// The work of a request, byte for byte as it was written when the request was made.
 ///
 /// # Errors
 /// When there is none.
-pub fn work(read: &Read<'_>, id: ProvisionRequestId) -> Result<Work, AppError> {
+pub fn work(read: &Read<'_>, id: ProvisionRequestId) -> Result<WrittenWork, AppError> {
     read.sql()
         .query_row("SELECT work FROM requests WHERE id = ?1", [id.to_string()], |row| {
             codec::Cells::of(row).json()

@@ -143,7 +143,7 @@ mod tests {
             actor: "token:anna".to_owned(),
             audit: AuditHead { n: 7, hash: Sha256Digest::of(b"seven") },
             approval: None,
-            work: Work::ProbeHost(ProbeHost {}),
+            work: Work::ProbeHost(ProbeHost {}).into(),
             app_env: None,
         }
     }

@@ -105,7 +105,7 @@ impl World {
             actor: "anna".to_owned(),
             audit: AuditHead { n: 1, hash: Sha256Digest::ZERO },
             approval: None,
-            work: Work::ProbeHost(ProbeHost {}),
+            work: Work::ProbeHost(ProbeHost {}).into(),
             app_env: None,
         }
     }

@@ -5,7 +5,7 @@
 use std::sync::atomic::Ordering;
 
 use freehold_protocol::{
-    approval::{Approval, work_digest},
+    approval::Approval,
     dsse::Envelope,
     ids::{Nonce, Sha256Digest},
     job::{Job, MAX_JOB_BYTES},
@@ -48,7 +48,7 @@ fn hostile_offers_are_refused_by_name_and_change_nothing() {
     assert_eq!(change_job(|job| job.epoch = 2), "epoch");
     // What was approved is another work than what stands in the job.
     let request = "0190b1c2-0000-7000-8000-0000000000ff".parse().unwrap();
-    let digest = work_digest(&world.deploy(2, 2).work).unwrap();
+    let digest = world.deploy(2, 2).work.digest();
     let approval = Some(Approval { request, digest });
     let job = Job { prev: head.hash, approval, ..world.job(2, 2) };
     assert_eq!(world.offer(&[job], |_| {}).unwrap_err().code(), "other_work");

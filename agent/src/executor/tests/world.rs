@@ -224,7 +224,7 @@ impl World {
             actor: "ann".into(),
             audit: AuditHead { n: seq, hash: Sha256Digest::of(&seq.to_be_bytes()) },
             approval: None,
-            work: Work::ProbeHost(ProbeHost {}),
+            work: Work::ProbeHost(ProbeHost {}).into(),
             app_env: None,
         }
     }

@@ -352,10 +352,10 @@ fn row_of_a_job() -> JobRow {
         actor: "ann".into(),
         audit: AuditHead { n: 1, hash: Sha256Digest::ZERO },
         approval: None,
-        work: order.work,
+        work: order.work.into(),
         app_env: None,
     };
-    assert!(matches!(job.work, Work::CheckTenant(_)));
+    assert!(matches!(*job.work, Work::CheckTenant(_)));
     JobRow {
         seq: 1,
         job,

@@ -79,7 +79,7 @@ fn summary(row: RequestRow) -> RequestView {
 
 /// One request in all detail.
 fn view(read: &Read<'_>, row: RequestRow) -> Result<RequestView, AppError> {
-    let detail = match requests::work(read, row.id)? {
+    let detail = match requests::work(read, row.id)?.into_work() {
         Work::DeployTenant(deploy) => Some(DetailView {
             release_digest: deploy.release.digest,
             settings: deploy.settings,

@@ -74,7 +74,7 @@ fn rate(bench: &Bench, db: &Db, host: HostId, writers: usize) -> f64 {
                 while !stop.load(Ordering::Relaxed) {
                     let job = QueueJob {
                         host,
-                        work: Work::ProbeHost(ProbeHost {}),
+                        work: Work::ProbeHost(ProbeHost {}).into(),
                         actor: "bench".into(),
                         rules: JobRules {
                             max_attempts: 3,

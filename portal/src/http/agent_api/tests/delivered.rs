@@ -130,7 +130,7 @@ fn context(job: &Job) -> EnvContext {
 
 fn open(agent: &Agent, job: &Job) -> AppEnv {
     let opened = job.app_env.as_ref().unwrap().open(&agent.seal, context(job)).unwrap();
-    let Work::DeployTenant(deploy) = &job.work else { panic!("it deploys") };
+    let Work::DeployTenant(deploy) = &*job.work else { panic!("it deploys") };
     assert_eq!(opened.check(&deploy.blueprint), Ok(()));
     opened
 }
@@ -149,7 +149,7 @@ fn take(world: &World, agent: &mut Agent) -> ((Job, Sha256Digest), AppEnv) {
 }
 
 fn done(world: &World, agent: &mut Agent, job: &(Job, Sha256Digest)) {
-    let Work::DeployTenant(deploy) = &job.0.work else { panic!("it deploys") };
+    let Work::DeployTenant(deploy) = &*job.0.work else { panic!("it deploys") };
     let deployed = Deployed {
         project: "acme_shop".into(),
         release: deploy.release.clone(),
@@ -298,7 +298,7 @@ fn a_rotation_that_does_not_arrive_leaves_the_old_key_good_and_the_next_deploy_b
     let old = world.keys_of(tenant)[0].id;
     let (new, _) = world.rotate(old, 1).unwrap();
     let (job, env) = take(&world, &mut agent);
-    let Work::DeployTenant(deploy) = &job.0.work else { panic!("it deploys") };
+    let Work::DeployTenant(deploy) = &*job.0.work else { panic!("it deploys") };
     assert_eq!(deploy.release.number, 1);
     let tenants = world.portal.db.read(|read| db::tenants::by_id(read, tenant)).unwrap().unwrap();
     assert_eq!(tenants.release_wanted, 2);

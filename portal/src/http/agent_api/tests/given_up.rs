@@ -82,7 +82,7 @@ fn a_revoked_host_is_shut_out_at_once_its_jobs_are_settled_and_it_can_enroll_ane
     // Nothing is queued for the next machine of this name before it is there.
     let rules = world.portal.config.job_rules();
     let probe = freehold_protocol::job::ProbeHost {};
-    let work = freehold_protocol::job::Work::ProbeHost(probe);
+    let work = freehold_protocol::job::Work::ProbeHost(probe).into();
     let queue = crate::app::queue_job::QueueJob { host: host.id, work, actor: ACTOR.into(), rules };
     let error = world.portal.db.write(move |tx| queue.apply(tx)).unwrap_err();
     assert_eq!(error.code, "host_revoked");

@@ -1,7 +1,6 @@
 //! An approved request through its job: what the agent is given, and what its report changes.
 
 use freehold_protocol::{
-    approval::work_digest,
     ids::ProvisionRequestId,
     job::{Job, Work},
 };
@@ -79,20 +78,25 @@ fn request(world: &World) -> RequestRow {
     world.portal.db.write(ask).unwrap()
 }
 
+/// Somebody else's approval.
+fn approval(world: &World, id: ProvisionRequestId) -> request_decide::Approve {
+    request_decide::Approve {
+        id,
+        generation: None,
+        request: ApproveRequest { despite_capacity: true, ..Default::default() },
+        actor: ACTOR.into(),
+        approver: "another".into(),
+        four_eyes: true,
+        rules: world.portal.config.job_rules(),
+    }
+}
+
 impl Approved {
     fn new() -> Self {
         let world = World::new();
         let mut agent = world.agent();
         let id = request(&world).id;
-        let approve = request_decide::Approve {
-            id,
-            generation: None,
-            request: ApproveRequest { despite_capacity: true, ..Default::default() },
-            actor: ACTOR.into(),
-            approver: "another".into(),
-            four_eyes: true,
-            rules: world.portal.config.job_rules(),
-        };
+        let approve = approval(&world, id);
         world.portal.db.write(move |tx| approve.apply(tx)).unwrap();
         let (_, mut jobs) = agent.poll(&world);
         let job = jobs.remove(0);
@@ -118,7 +122,7 @@ impl Approved {
     }
 
     fn deployed(&self) -> JobResult {
-        let Work::DeployTenant(deploy) = &self.job.0.work else { panic!("no deployment") };
+        let Work::DeployTenant(deploy) = &*self.job.0.work else { panic!("no deployment") };
         JobResult::Deployed(Box::new(Deployed {
             project: "acme_shop".into(),
             release: deploy.release.clone(),
@@ -147,7 +151,7 @@ fn the_agent_gets_the_approval_and_its_report_moves_everything_at_once() {
     let job = &approved.job.0;
     let approval = job.approval.unwrap();
     assert_eq!((approval.request, approval.digest), (approved.id, row.digest));
-    assert_eq!(work_digest(&job.work), Some(row.digest));
+    assert_eq!(job.work.digest(), row.digest);
     assert_eq!(row.job, Some(job.job_id));
     use {LicenseStatus as L, RequestStatus as R, TenantStatus as T};
     assert_eq!(approved.standing(), (R::Approved, L::PendingDeployment, T::Provisioning));
@@ -230,15 +234,7 @@ fn work_that_was_changed_in_the_database_is_not_given_out() {
     let world = World::new();
     let mut agent = world.agent();
     let id = request(&world).id;
-    let approve = request_decide::Approve {
-        id,
-        generation: None,
-        request: ApproveRequest { despite_capacity: true, ..Default::default() },
-        actor: ACTOR.into(),
-        approver: "another".into(),
-        four_eyes: true,
-        rules: world.portal.config.job_rules(),
-    };
+    let approve = approval(&world, id);
     let row = world.portal.db.write(move |tx| approve.apply(tx)).unwrap();
     world
         .portal
@@ -255,6 +251,31 @@ fn work_that_was_changed_in_the_database_is_not_given_out() {
     assert_eq!(job.failure.as_ref().unwrap().class, FailureClass::Refused);
     let row = world.portal.db.read(|read| requests::by_id(read, id)).unwrap().unwrap();
     assert_eq!(row.status, RequestStatus::Failed);
+}
+
+#[test]
+fn work_that_another_version_has_written_is_sent_byte_for_byte() {
+    let world = World::new();
+    let mut agent = world.agent();
+    let id = request(&world).id;
+    let kept = world.portal.db.read(|read| requests::work(read, id)).unwrap();
+    let text = kept.text();
+    // The other way round, and with a space here and there.
+    let params = &text[text.find("\"params\"").unwrap()..text.len() - 1];
+    let text = format!("{{ {params}, \"kind\":\"deploy_tenant\" }}");
+    let digest = Sha256Digest::of(text.as_bytes());
+    let change = (id.to_string(), text.clone(), digest.to_string());
+    let rewrite = move |tx: &db::Tx<'_>| {
+        let sql = "UPDATE requests SET work = ?2, digest = ?3 WHERE id = ?1";
+        Ok(tx.sql().execute(sql, change)?)
+    };
+    assert_eq!(world.portal.db.write(rewrite).unwrap(), 1);
+    let approve = approval(&world, id);
+    world.portal.db.write(move |tx| approve.apply(tx)).unwrap();
+    let (_, jobs) = agent.poll(&world);
+    let job = &jobs[0].0;
+    assert_eq!((job.work.text(), job.approval.unwrap().digest), (text.as_str(), digest));
+    assert_eq!(*job.work, *kept);
 }
 
 #[test]

@@ -101,7 +101,7 @@ impl World {
     pub(super) fn queue(&self, work: Work) -> JobId {
         let job = QueueJob {
             host: self.host().id,
-            work,
+            work: work.into(),
             actor: ACTOR.into(),
             rules: self.portal.config.job_rules(),
         };

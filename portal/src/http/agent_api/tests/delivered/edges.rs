@@ -151,7 +151,7 @@ fn a_rotation_deploys_what_runs_whatever_is_wanted_by_now() {
 
     let (_, id) = world.rotate(world.keys_of(tenant)[0].id, 1).unwrap();
     let (job, _) = take(&world, &mut agent);
-    let Work::DeployTenant(deploy) = &job.0.work else { panic!("it deploys") };
+    let Work::DeployTenant(deploy) = &*job.0.work else { panic!("it deploys") };
     assert_eq!(job.0.job_id, id);
     assert_eq!((deploy.release.number, &*deploy.name), (1, "Acme"));
     assert_eq!((deploy.domain.as_str(), deploy.settings.len()), ("acme.example.com", 0));
@@ -183,7 +183,7 @@ fn a_job_that_is_not_handed_out_makes_no_key_and_is_not_said_to_have_brought_one
 
     world.publish(ALL);
     let too_large = world.deploy(Some(2)).unwrap();
-    let mut work = world.job(too_large).work.clone();
+    let mut work = world.job(too_large).work.into_work();
     let Work::DeployTenant(deploy) = &mut work else { panic!("it deploys") };
     deploy.settings.insert("BIG".into(), "x".repeat(freehold_protocol::job::MAX_JOB_BYTES));
     let grow = move |tx: &db::Tx<'_>| {

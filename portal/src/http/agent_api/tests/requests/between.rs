@@ -11,15 +11,7 @@ use crate::{
 fn waiting() -> (World, Agent, RequestRow) {
     let world = World::new();
     let agent = world.agent();
-    let approve = request_decide::Approve {
-        id: request(&world).id,
-        generation: None,
-        request: ApproveRequest { despite_capacity: true, ..Default::default() },
-        actor: ACTOR.into(),
-        approver: "another".into(),
-        four_eyes: true,
-        rules: world.portal.config.job_rules(),
-    };
+    let approve = approval(&world, request(&world).id);
     let row = world.portal.db.write(move |tx| approve.apply(tx)).unwrap();
     (world, agent, row)
 }
