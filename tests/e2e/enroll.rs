@@ -109,12 +109,9 @@ fn an_agent_cannot_be_another_one() {
     });
 }
 
-/// A world whose agent's clock is off; the time since the start of the machine is true on such a
-/// host too.
+/// A world whose agent's clock is off.
 fn with_clock(offset: &str) -> World {
-    let agent_wrapper = ["faketime", "-f", offset].map(str::to_owned).to_vec();
-    let agent_env = vec![("DONT_FAKE_MONOTONIC".to_owned(), "1".to_owned())];
-    World::start_with("clock", Setup { agent_wrapper, agent_env, ..Setup::default() })
+    World::start_with("clock", Setup { agent_clock: Some(offset.to_owned()), ..Setup::default() })
 }
 
 #[test]

@@ -12,6 +12,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 const START: Duration = Duration::from_secs(30);
+/// The library that shows another clock; the loader knows what `$LIB` is on this machine.
+const FAKETIME: &str = "/usr/$LIB/faketime/libfaketime.so.1";
 
 /// One of the agent's two processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,11 +54,13 @@ impl Agent {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut words = self.setup.agent_wrapper.iter();
-        let mut command = match words.next() {
-            Some(wrapper) => {
-                let mut command = Command::new(wrapper);
-                command.args(words).arg(agent_program());
+        let mut command = match &self.setup.agent_clock {
+            Some(offset) => {
+                // What the program `faketime` does, which would fork: the agent would outlive its end.
+                // Set for the agent alone: of programs that become others the library leaves traces.
+                let mut command = Command::new("env");
+                command.arg(format!("LD_PRELOAD={FAKETIME}")).arg(format!("FAKETIME={offset}"));
+                command.arg("FAKETIME_DONT_FAKE_MONOTONIC=1").arg(agent_program());
                 command
             }
             None => Command::new(agent_program()),

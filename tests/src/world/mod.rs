@@ -8,6 +8,7 @@ mod disk;
 mod docker;
 mod evidence;
 mod jobs;
+mod ledger;
 mod portal;
 mod programs;
 mod snapshot;
@@ -50,8 +51,9 @@ pub struct Setup {
     pub agent: Vec<String>,
     /// Further environment of the agent.
     pub agent_env: Vec<(String, String)>,
-    /// A program before the agent's own, such as `faketime`.
-    pub agent_wrapper: Vec<String>,
+    /// How far the agent's clock is off, as libfaketime reads it: `-1d`. The time since the start of
+    /// the machine stays true, as on a real host.
+    pub agent_clock: Option<String>,
     /// Size of a disk of its own for the agent's state folder, in KiB.
     pub state_disk_kib: Option<u32>,
     /// Size of a disk of its own for the portal's data folder, in KiB.
@@ -93,6 +95,7 @@ impl World {
 
         programs::check();
         let scratch = Scratch::new(name);
+        ledger::note(&tag, &scratch);
         let ears = docker::Ears::open(&scratch);
         let nginx = Nginx::start(&scratch);
         let acme = Acme::start(&scratch, nginx.http_port());
