@@ -17,6 +17,8 @@ pub const ME: &str = "/api/v1/me";
 pub const ME_PASSWORD: &str = "/api/v1/me/password";
 /// `GET`, `PATCH`: [`super::users::Settings`].
 pub const ME_SETTINGS: &str = "/api/v1/me/settings";
+/// `GET` all of [`super::users::SessionView`] as one page.
+pub const ME_SESSIONS: &str = "/api/v1/me/sessions";
 /// `GET` a page of [`super::users::UserView`], `POST` a [`super::users::CreateUser`].
 pub const USERS: &str = "/api/v1/users";
 /// `GET`: what runs. Answer: [`super::tokens::VersionInfo`]. Needs no token.
@@ -64,6 +66,24 @@ pub fn user(id: impl Display) -> String {
 #[must_use]
 pub fn user_do(id: impl Display, what: &str) -> String {
     format!("{USERS}/{id}/{what}")
+}
+
+/// `DELETE`.
+#[must_use]
+pub fn own_session(id: impl Display) -> String {
+    format!("{ME_SESSIONS}/{id}")
+}
+
+/// `GET` all of [`super::users::SessionView`] as one page.
+#[must_use]
+pub fn user_sessions(id: impl Display) -> String {
+    format!("{USERS}/{id}/sessions")
+}
+
+/// `DELETE`.
+#[must_use]
+pub fn user_session(user: impl Display, id: impl Display) -> String {
+    format!("{USERS}/{user}/sessions/{id}")
 }
 
 /// `GET`, `PATCH` a [`super::hosts::UpdateHost`], `DELETE`.

@@ -64,8 +64,14 @@ pub struct SessionView {
     pub network: String,
     /// When.
     pub created_at: Timestamp,
+    /// When it was last refreshed, or opened: a client that is at work does so every quarter of an hour.
+    pub last_used_at: Timestamp,
+    /// When it ends unless it is refreshed before.
+    pub idle_ends_at: Timestamp,
     /// When it ends at the latest.
     pub expires_at: Timestamp,
+    /// Whether it is the session that asks, or has just been opened.
+    pub current: bool,
 }
 
 /// `POST /users`. It has no `Debug`, since `password` is a secret.

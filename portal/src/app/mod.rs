@@ -15,6 +15,7 @@ pub mod jobs_admin;
 pub mod keyed_hash;
 pub mod license_status;
 pub mod licenses;
+pub mod open_sessions;
 pub mod owners;
 pub mod password_hash;
 pub mod plans;

@@ -15,6 +15,7 @@ mod customer;
 mod db;
 mod error;
 mod host;
+mod id_part;
 mod job;
 mod key;
 mod license;

@@ -53,26 +53,38 @@ pub struct Found {
 /// Columns of [`users::COLUMNS`], before those of this file.
 const OF_USER: usize = 16;
 
+/// Columns of a session.
+const COLUMNS: &str =
+    "s.id, s.user_id, s.network, s.created_at, s.refreshed_at, s.expires_at, s.ended_at";
+/// How many these are.
+const OF_SESSION: usize = 7;
+
+fn maybe(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Timestamp>> {
+    Ok(row.get::<_, Option<i64>>(index)?.map(Timestamp::from_millis))
+}
+
+/// The session whose columns begin at `first`.
+fn session(row: &Row<'_>, first: usize) -> rusqlite::Result<SessionRow> {
+    let at = |index: usize| row.get(first + index).map(Timestamp::from_millis);
+    Ok(SessionRow {
+        id: column(row, first)?,
+        user: column(row, first + 1)?,
+        network: row.get(first + 2)?,
+        created_at: at(3)?,
+        refreshed_at: at(4)?,
+        expires_at: at(5)?,
+        ended_at: maybe(row, first + 6)?,
+    })
+}
+
 fn of_row(row: &Row<'_>) -> rusqlite::Result<Found> {
-    let at = |index: usize| row.get(OF_USER + index).map(Timestamp::from_millis);
-    let at_most = |index: usize| {
-        row.get::<_, Option<i64>>(OF_USER + index).map(|at| at.map(Timestamp::from_millis))
-    };
-    let user = users::of_row(row)?;
+    const OF_TOKEN: usize = OF_USER + OF_SESSION;
     Ok(Found {
-        session: SessionRow {
-            id: column(row, OF_USER)?,
-            user: user.id,
-            network: row.get(OF_USER + 1)?,
-            created_at: at(2)?,
-            refreshed_at: at(3)?,
-            expires_at: at(4)?,
-            ended_at: at_most(5)?,
-        },
-        user,
-        hash: row.get(OF_USER + 6)?,
-        expires_at: at(7)?,
-        spent_at: at_most(8)?,
+        session: session(row, OF_USER)?,
+        user: users::of_row(row)?,
+        hash: row.get(OF_TOKEN)?,
+        expires_at: row.get(OF_TOKEN + 1).map(Timestamp::from_millis)?,
+        spent_at: maybe(row, OF_TOKEN + 2)?,
     })
 }
 
@@ -82,8 +94,7 @@ fn of_row(row: &Row<'_>) -> rusqlite::Result<Found> {
 /// When the database fails.
 pub fn by_token(read: &Read<'_>, kind: TokenKind, hash: &str) -> Result<Option<Found>, AppError> {
     let sql = format!(
-        "SELECT {}, s.id, s.network, s.created_at, s.refreshed_at, s.expires_at, s.ended_at, k.hash, k.expires_at,
-            k.spent_at
+        "SELECT {}, {COLUMNS}, k.hash, k.expires_at, k.spent_at
          FROM session_tokens k JOIN sessions s ON s.id = k.session_id JOIN users u ON u.id = s.user_id
             LEFT JOIN tenants t ON t.id = u.tenant_id
          WHERE k.hash = ?1 AND k.kind = ?2",
@@ -91,6 +102,36 @@ pub fn by_token(read: &Read<'_>, kind: TokenKind, hash: &str) -> Result<Option<F
     );
     let mut statement = read.sql().prepare_cached(&sql)?;
     Ok(statement.query_row([hash, kind.as_str()], of_row).optional()?)
+}
+
+/// The sessions of a user that were not ended, the one that was used last first: at most
+/// [`MAX_SESSIONS`](crate::domain::session::MAX_SESSIONS). Some may be over by age.
+///
+/// # Errors
+/// When the database fails.
+pub fn not_ended(read: &Read<'_>, user: UserId) -> Result<Vec<SessionRow>, AppError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM sessions s WHERE s.user_id = ?1 AND s.ended_at IS NULL
+         ORDER BY s.refreshed_at DESC, s.id DESC"
+    );
+    let mut statement = read.sql().prepare_cached(&sql)?;
+    let rows = statement.query_map([user.to_string()], |row| session(row, 0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// A session of a user, ended or not.
+///
+/// # Errors
+/// When the database fails.
+pub fn of_user(
+    read: &Read<'_>,
+    user: UserId,
+    id: SessionId,
+) -> Result<Option<SessionRow>, AppError> {
+    let sql = format!("SELECT {COLUMNS} FROM sessions s WHERE s.id = ?1 AND s.user_id = ?2");
+    let mut statement = read.sql().prepare_cached(&sql)?;
+    let found = statement.query_row([id.to_string(), user.to_string()], |row| session(row, 0));
+    Ok(found.optional()?)
 }
 
 /// Adds a session.

@@ -45,6 +45,10 @@ spelled! {
         Reset = "reset",
         /// The user was disabled.
         Disabled = "disabled",
+        /// The user has ended it, from this session or from another one.
+        ByUser = "by_user",
+        /// An owner has ended it.
+        ByOwner = "by_owner",
         /// The user has opened more sessions than there may be.
         TooMany = "too_many",
     }

@@ -6,14 +6,15 @@ use super::{
 };
 use crate::{
     api::{
+        Page,
         schema::LoginText,
         users::{
             ChangePassword, CreateUser, Login, Me, RefreshToken, ResetPassword, SessionTokens,
-            Settings, UpdateMe, UpdateUser, UserView, UserWithPassword,
+            SessionView, Settings, UpdateMe, UpdateUser, UserView, UserWithPassword,
         },
     },
     app::role::Permission,
-    domain::ids::UserId,
+    domain::ids::{SessionId, UserId},
 };
 
 const OF_USERS: &[Param] = &[Param::new::<LoginText>("login", "Only the user with this login.")];
@@ -37,6 +38,10 @@ routes! {
             Spec::gives::<Settings>().etag();
         Patch ["me", "settings"] => UpdateSettings, Oneself, "Merges into the settings (RFC 7396)",
             Spec::changes::<Settings>().asks::<Settings>();
+        Get ["me", "sessions"] => ListOwnSessions, Oneself, "Open sessions of the user who asks, the last used first",
+            Spec::gives::<Page<SessionView>>().more("All of them: there are twenty at most.");
+        Delete ["me", "sessions", id] => EndOwnSession(id: SessionId), Oneself,
+            "Ends a session of the user who asks, this one or another", Spec::done();
         Get ["users"] => ListUsers, Own, "Users", Spec::lists::<UserView>().query(OF_USERS).refuses(&[422]);
         Post ["users"] => CreateUser, Own, "Adds a user; without a password one is drawn and shown this once",
             Spec::makes::<UserWithPassword>().asks::<CreateUser>().etag().location();
@@ -52,5 +57,9 @@ routes! {
         Post ["users", id, "reset-password"] => ResetPassword(id: UserId), Own,
             "Sets a password, or draws one that is shown this once; all sessions end",
             Spec::gives::<UserWithPassword>().may_ask::<ResetPassword>().etag().refuses(&[409]);
+        Get ["users", id, "sessions"] => ListUserSessions(id: UserId), Own, "Open sessions of a user, the last used first",
+            Spec::gives::<Page<SessionView>>().more("All of them: there are twenty at most.");
+        Delete ["users", user, "sessions", id] => EndUserSession(user: UserId, id: SessionId), Own,
+            "Ends a session of a user", Spec::done();
     }
 }

@@ -44,7 +44,9 @@ pub fn reach(route: &AdminRoute) -> Reach {
             | A::UpdateMe
             | A::ChangePassword
             | A::GetSettings
-            | A::UpdateSettings,
+            | A::UpdateSettings
+            | A::ListOwnSessions
+            | A::EndOwnSession(_),
         ) => Reach::Oneself,
         R::ListTenants | R::ListJobs | R::Licensing(L::ListLicenses) => Reach::List,
         R::GetTenant(slug)

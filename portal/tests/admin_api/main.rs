@@ -17,6 +17,7 @@ mod lease_client;
 mod leases;
 mod licensing;
 mod monitoring;
+mod open_sessions;
 mod refusals;
 mod requests;
 mod requests_bound;

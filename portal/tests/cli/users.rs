@@ -235,6 +235,50 @@ fn logging_in_again_ends_the_session_before() {
 }
 
 #[test]
+fn sessions_are_listed_and_ended_by_command() {
+    let world = World::with_anna("viewer");
+    let here = fs::read_to_string(world.stored()).unwrap();
+    fs::remove_file(world.stored()).unwrap();
+    world.clock.advance_secs(60);
+    assert_eq!(world.login(PASSWORD).code, 0);
+    let ran = world.run(&["user", "sessions", "--json"], "");
+    let sessions: Value = serde_json::from_str(&ran.out).unwrap();
+    let id = |n: usize| sessions[n]["id"].as_str().unwrap();
+    assert_eq!(sessions.as_array().unwrap().len(), 2, "{ran:?}");
+    assert_eq!((&sessions[0]["current"], &sessions[1]["current"]), (&true.into(), &false.into()));
+    let ran = world.run(&["user", "sessions"], "");
+    let lines: Vec<&str> = ran.out.lines().collect();
+    assert!(lines[0].starts_with("ID") && lines[0].ends_with("CURRENT"), "{}", ran.out);
+    assert!(lines[1].starts_with(id(0)) && lines[1].ends_with("yes"), "{}", ran.out);
+    assert!(lines[2].starts_with(id(1)) && lines[2].ends_with('-'), "{}", ran.out);
+
+    let ran = world.run(&["user", "end-session", "ffffff"], "");
+    assert_eq!((ran.code, ran.err.contains("freehold user sessions")), (5, true), "{ran:?}");
+    let ran = world.run(&["user", "sessions", ANNA], "");
+    assert_eq!((ran.code, ran.err.contains("owner")), (4, true), "{ran:?}");
+    // By the end of its identifier.
+    let ran = world.run(&["user", "end-session", &id(1)[24..]], "");
+    assert_eq!(
+        (ran.code, ran.out.as_str()),
+        (0, &*format!("Ended session {}\n", id(1))),
+        "{ran:?}"
+    );
+    assert_eq!(world.run(&["whoami"], "").code, 0);
+    // An owner ends what is left.
+    let ran = world.owner(&["user", "end-session", id(0), "--user", ANNA, "--json"]);
+    assert_eq!((ran.code, ran.out.contains(id(0))), (0, true), "{ran:?}");
+    let ran = world.owner(&["user", "sessions", ANNA]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{ran:?}");
+    let ran = world.owner(&["user", "sessions"]);
+    assert_eq!((ran.code, ran.err.contains("log in as a user")), (4, true), "{ran:?}");
+    for stored in [fs::read_to_string(world.stored()).unwrap(), here] {
+        fs::write(world.stored(), stored).unwrap();
+        let ran = world.run(&["whoami"], "");
+        assert_eq!((ran.code, ran.err.contains("log in again")), (4, true), "{ran:?}");
+    }
+}
+
+#[test]
 fn logging_out_ends_the_session_at_the_portal() {
     let world = World::with_anna("viewer");
     let stored = fs::read_to_string(world.stored()).unwrap();

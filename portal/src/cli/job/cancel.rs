@@ -1,6 +1,6 @@
 //! `freehold job cancel`.
 
-use super::find::{JobPart, find, job_part};
+use super::find::{IdPart, find, id_part};
 use crate::{
     api::{
         jobs::{CancelJob, JobView},
@@ -18,8 +18,8 @@ use crate::{
   freehold job cancel 3f9a2c41d7e0 --reason 'wrong release' --watch")]
 pub(crate) struct Args {
     /// The job: its identifier, or six or more signs of its start or end
-    #[arg(value_parser = job_part)]
-    id: JobPart,
+    #[arg(value_parser = id_part)]
+    id: IdPart,
     /// Why, for those who look at the job later
     #[arg(long, default_value = "", hide_default_value = true)]
     reason: String,

@@ -1,6 +1,6 @@
 //! `freehold job delete`.
 
-use super::find::{JobPart, find, job_part};
+use super::find::{IdPart, find, id_part};
 use crate::{
     api::paths,
     cli::{context::Ctx, error::CliError},
@@ -12,8 +12,8 @@ use crate::{
 #[command(after_long_help = "Examples:\n  freehold job delete 3f9a2c41d7e0")]
 pub(crate) struct Args {
     /// The job: its identifier, or six or more signs of its start or end
-    #[arg(value_parser = job_part)]
-    id: JobPart,
+    #[arg(value_parser = id_part)]
+    id: IdPart,
 }
 
 /// Deletes it.

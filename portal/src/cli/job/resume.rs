@@ -1,6 +1,6 @@
 //! `freehold job resume`.
 
-use super::find::{JobPart, find, job_part};
+use super::find::{IdPart, find, id_part};
 use crate::{
     api::{jobs::JobView, paths},
     cli::{context::Ctx, error::CliError},
@@ -14,8 +14,8 @@ use crate::{
 #[command(after_long_help = "Examples:\n  freehold job resume 3f9a2c41d7e0")]
 pub(crate) struct Args {
     /// The job: its identifier, or six or more signs of its start or end
-    #[arg(value_parser = job_part)]
-    id: JobPart,
+    #[arg(value_parser = id_part)]
+    id: IdPart,
 }
 
 /// Asks for it.

@@ -1,7 +1,7 @@
 //! `freehold job show`.
 
 use super::{
-    find::{JobPart, find, job_part},
+    find::{IdPart, find, id_part},
     view,
 };
 use crate::{
@@ -17,8 +17,8 @@ use crate::{
   freehold job show 3f9a2c41d7e0 --watch")]
 pub(crate) struct Args {
     /// The job: its identifier, or six or more signs of its start or end
-    #[arg(value_parser = job_part)]
-    id: JobPart,
+    #[arg(value_parser = id_part)]
+    id: IdPart,
     /// Follow it until it ends; the exit code tells how
     #[arg(long)]
     watch: bool,

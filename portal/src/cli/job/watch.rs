@@ -1,6 +1,6 @@
 //! `freehold job watch`.
 
-use super::find::{JobPart, find, job_part};
+use super::find::{IdPart, find, id_part};
 use crate::{
     cli::{context::Ctx, error::CliError, watch},
     exit::Exit,
@@ -17,8 +17,8 @@ use crate::{
   freehold job watch 3f9a2c41d7e0 --json | jq -r 'select(.event) | .event.step'")]
 pub(crate) struct Args {
     /// The job: its identifier, or six or more signs of its start or end
-    #[arg(value_parser = job_part)]
-    id: JobPart,
+    #[arg(value_parser = id_part)]
+    id: IdPart,
 }
 
 /// Follows it.

@@ -3,10 +3,12 @@
 mod add;
 mod disable;
 mod enable;
+mod end_session;
 mod find;
 mod list;
 mod remove;
 mod reset_password;
+mod sessions;
 mod show;
 mod update;
 mod view;
@@ -20,9 +22,11 @@ pub(crate) enum Command {
     Add(add::Args),
     Disable(disable::Args),
     Enable(enable::Args),
+    EndSession(end_session::Args),
     List(list::Args),
     Remove(remove::Args),
     ResetPassword(reset_password::Args),
+    Sessions(sessions::Args),
     Show(show::Args),
     #[command(visible_alias = "set")]
     Update(update::Args),
@@ -34,9 +38,11 @@ pub(crate) fn run(command: &Command, ctx: &mut Ctx) -> Result<Exit, CliError> {
         Command::Add(args) => add::run(args, ctx),
         Command::Disable(args) => disable::run(args, ctx),
         Command::Enable(args) => enable::run(args, ctx),
+        Command::EndSession(args) => end_session::run(args, ctx),
         Command::List(args) => list::run(args, ctx),
         Command::Remove(args) => remove::run(args, ctx),
         Command::ResetPassword(args) => reset_password::run(args, ctx),
+        Command::Sessions(args) => sessions::run(args, ctx),
         Command::Show(args) => show::run(args, ctx),
         Command::Update(args) => update::run(args, ctx),
     }

@@ -3,7 +3,7 @@
 use freehold_protocol::time::Timestamp;
 
 use crate::{
-    api::users::{UserView, UserWithPassword},
+    api::users::{SessionView, UserView, UserWithPassword},
     cli::{
         context::Ctx,
         error::CliError,
@@ -31,6 +31,22 @@ pub(super) fn table(users: &[UserView], now: Timestamp) -> Table {
             user.last_login_at.map_or_else(|| "never".into(), |at| age(at, now)),
             state(user, now),
             user.id.to_string(),
+        ]);
+    }
+    table
+}
+
+/// Sessions of a user. `ENDS` is the time that is left unless it is used before.
+pub(super) fn sessions(sessions: &[SessionView], now: Timestamp) -> Table {
+    let mut table = Table::new(["ID", "NETWORK", "OPENED", "USED", "ENDS", "CURRENT"]);
+    for session in sessions {
+        table.row([
+            session.id.to_string(),
+            session.network.clone(),
+            format!("{} ago", age(session.created_at, now)),
+            format!("{} ago", age(session.last_used_at, now)),
+            format!("in {}", age(now, session.idle_ends_at)),
+            if session.current { "yes" } else { "-" }.to_owned(),
         ]);
     }
     table

@@ -2,7 +2,7 @@
 
 use freehold_protocol::secret::Secret;
 
-use super::{Context, sessions, tokens, users};
+use super::{Context, open_sessions, sessions, tokens, users};
 use crate::{
     api::users::{ChangePassword, Me, Settings, UpdateMe},
     app::{
@@ -26,6 +26,8 @@ pub(super) fn dispatch(ctx: &Context<'_>, route: AccountRoute) -> Result<Answer,
         R::ChangePassword => change_password(ctx),
         R::GetSettings => settings(ctx),
         R::UpdateSettings => update_settings(ctx),
+        R::ListOwnSessions => open_sessions::list_own(ctx),
+        R::EndOwnSession(id) => open_sessions::end_own(ctx, id),
         R::ListUsers => users::list(ctx),
         R::CreateUser => users::create(ctx),
         R::GetUser(id) => users::get(ctx, id),
@@ -34,6 +36,8 @@ pub(super) fn dispatch(ctx: &Context<'_>, route: AccountRoute) -> Result<Answer,
         R::DisableUser(id) => users::set_access(ctx, id, Access::Disabled),
         R::EnableUser(id) => users::set_access(ctx, id, Access::Enabled),
         R::ResetPassword(id) => users::reset_password(ctx, id),
+        R::ListUserSessions(id) => open_sessions::list_of(ctx, id),
+        R::EndUserSession(user, id) => open_sessions::end_of(ctx, user, id),
     }
 }
 
@@ -56,7 +60,7 @@ fn me_of(caller: &Caller) -> Me {
             let user = users::view(user);
             me.tenant.clone_from(&user.tenant);
             me.user = Some(user);
-            me.session = Some(sessions::view(session));
+            me.session = Some(sessions::view(session, true));
         }
     }
     me

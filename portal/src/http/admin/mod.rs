@@ -10,6 +10,7 @@ mod ingest;
 mod jobs;
 mod licenses;
 mod licensing;
+mod open_sessions;
 mod plans;
 mod portal;
 mod requests;

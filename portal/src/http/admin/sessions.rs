@@ -14,7 +14,11 @@ use crate::{
         users::parse_login,
     },
     db::{Db, sessions, sessions::SessionRow, users as db_users},
-    domain::{ids::UserId, password::MAX_CHARS, session::TokenKind},
+    domain::{
+        ids::UserId,
+        password::MAX_CHARS,
+        session::{TokenKind, over_at},
+    },
     error::{AppError, Kind},
     http::{
         input,
@@ -40,12 +44,16 @@ pub(in crate::http) struct Door<'r> {
     pub(in crate::http) request: &'r Request,
 }
 
-pub(super) fn view(row: &SessionRow) -> SessionView {
+/// A session; `is_current` says whether the caller has it.
+pub(super) fn view(row: &SessionRow, is_current: bool) -> SessionView {
     SessionView {
         id: row.id,
         network: row.network.clone(),
         created_at: row.created_at,
+        last_used_at: row.refreshed_at,
+        idle_ends_at: over_at(row.refreshed_at, row.expires_at),
         expires_at: row.expires_at,
+        current: is_current,
     }
 }
 
@@ -55,7 +63,7 @@ fn answer(opened: &Opened) -> Result<Answer, AppError> {
         access_expires_at: opened.access_expires_at,
         refresh_token: opened.refresh.expose().to_owned(),
         refresh_expires_at: opened.refresh_expires_at,
-        session: view(&opened.session),
+        session: view(&opened.session, true),
         user: users::view(&opened.user),
     };
     Ok(Answer::ok(&tokens)?.secret())

@@ -9,7 +9,7 @@ const ID: &str = "0190a000-0000-7000-8000-000000000001";
 fn address(operation: &Operation) -> String {
     operation.parts.iter().fold(operation.path.to_owned(), |path, part| {
         let value = match part.name {
-            "id" => ID,
+            "id" | "user" => ID,
             "number" => "3",
             _ => "acme",
         };
