@@ -131,20 +131,22 @@ impl AppError {
         let place = format!("line {}, column {}", error.line(), error.column());
         if error.is_data() {
             let text = error.to_string();
-            // serde names the field between backticks; the position follows at the end.
-            let what = text.split(" at line ").next().unwrap_or_default().to_owned();
-            let named = what.starts_with("unknown field")
-                || what.starts_with("missing field")
-                || what.starts_with("duplicate field");
-            let field = what.split('`').nth(1).filter(|_| named).unwrap_or_default();
-            let pointer = if field.is_empty() {
-                String::new()
+            // The field stands between backticks; the position follows at the end.
+            let what = text.split(" at line ").next().unwrap_or_default();
+            let quoted = what.split('`').nth(1).unwrap_or_default();
+            let names_a_field = ["unknown field", "missing field", "duplicate field"];
+            let (pointer, detail) = if what.starts_with("wrong type at ") {
+                // A pointer already; and no line, because it was found after the reading.
+                (quoted.to_owned(), what.to_owned())
+            } else if names_a_field.iter().any(|start| what.starts_with(start)) {
+                let pointer = format!("/{}", quoted.replace('~', "~0").replace('/', "~1"));
+                (pointer, format!("{what} ({place})"))
             } else {
-                format!("/{}", field.replace('~', "~0").replace('/', "~1"))
+                (String::new(), format!("{what} ({place})"))
             };
             return Self::new(Kind::Invalid, "invalid", "the body has the wrong shape")
                 .advice("docs/api.md shows the fields")
-                .field(pointer, format!("{what} ({place})"));
+                .field(pointer, detail);
         }
         let message = format!("the body is not JSON: {error}");
         Self::new(Kind::BadRequest, "malformed_json", message)

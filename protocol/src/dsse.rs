@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     ids::Sha256Digest,
     keys::{PublicKey, SigningKey},
+    shape,
 };
 
 /// Most signatures in one envelope.
@@ -200,6 +201,7 @@ fn parse<T: Payload>(bytes: &[u8]) -> Result<T, EnvelopeError> {
     let mut parser = serde_json::Deserializer::from_slice(bytes);
     let value = T::deserialize(&mut parser).map_err(|error| EnvelopeError::from_parser(&error))?;
     parser.end().map_err(|_| EnvelopeError::TrailingBytes)?;
+    shape::check(&value, bytes).map_err(|error| EnvelopeError::from_parser(&error))?;
     Ok(value)
 }
 

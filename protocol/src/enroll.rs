@@ -19,6 +19,7 @@ use crate::{
     ids::{ParseIdError, Sha256Digest, TokenId},
     keys::{PublicKey, SealPublicKey},
     secret::Secret,
+    shape,
 };
 
 const PREFIX: &str = "fhe1.";
@@ -76,7 +77,7 @@ impl FromStr for EnrollmentToken {
         let text = text.trim();
         let body = text.strip_prefix(PREFIX).filter(|_| text.len() <= MAX_TEXT_BYTES);
         let json = body.and_then(|b| BASE64URL.decode(b).ok()).ok_or_else(refused)?;
-        let body: Body = serde_json::from_slice(&json).map_err(|_| refused())?;
+        let body: Body = shape::from_slice(&json).map_err(|_| refused())?;
         if !(body.url.starts_with("https://") || body.url.starts_with("http://"))
             || body.url.bytes().any(|b| b <= b' ' || b == 0x7f)
         {

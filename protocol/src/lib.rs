@@ -23,6 +23,7 @@
 //! | [`address`] | where the portal is, as agents and admins write it |
 //! | [`problem`] | RFC 9457 problem documents |
 //! | `schema` | JSON Schemas of all this, with the feature of that name |
+//! | [`shape`] | that no list is taken for an object |
 //! | [`secret`] | values that never print |
 
 pub mod address;
@@ -43,6 +44,7 @@ pub mod report;
 pub mod schema;
 pub mod seal;
 pub mod secret;
+pub mod shape;
 pub mod time;
 pub mod trust;
 pub mod wire;

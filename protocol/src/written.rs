@@ -5,7 +5,7 @@ use std::{fmt, ops::Deref};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::{ids::Sha256Digest, job::Work};
+use crate::{ids::Sha256Digest, job::Work, shape};
 
 /// A [`Work`] with the very bytes that it was read from. Those are kept, sent and signed: what was approved is a text,
 /// and another version of the program, which would write the same work otherwise, must not make another of it.
@@ -72,7 +72,7 @@ impl Serialize for WrittenWork {
 impl<'de> Deserialize<'de> for WrittenWork {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Box::<RawValue>::deserialize(deserializer)?;
-        let work = serde_json::from_str(text.get()).map_err(|error| {
+        let work = shape::from_slice(text.get().as_bytes()).map_err(|error| {
             // Its line and column count from where the work begins.
             let error = error.to_string();
             D::Error::custom(error.rsplit_once(" at line ").map_or(&*error, |(what, _)| what))
@@ -110,6 +110,8 @@ mod tests {
             (r#"{"kind":"run_shell","params":{}}"#, "unknown variant `run_shell`"),
             (r#"{"kind":"probe_host","params":{"sudo":1}}"#, "unknown field `sudo`"),
             (r#"{"kind":"probe_host","kind":"probe_host","params":{}}"#, "duplicate field `kind`"),
+            (r#"["probe_host",{}]"#, "wrong type at ``: a list"),
+            (r#"{"params":[],"kind":"probe_host"}"#, "wrong type at `/params`: a list"),
             ("7", "invalid type"),
             ("{", "EOF"),
         ] {

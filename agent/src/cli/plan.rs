@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use clap::Args;
-use freehold_protocol::{dsse::Envelope, ids::JobId, job::Job};
+use freehold_protocol::{dsse::Envelope, ids::JobId, job::Job, shape};
 use serde_json::json;
 
 use super::{CliError, open_journal, output};
@@ -95,7 +95,7 @@ fn from_file(journal: &Journal, path: &Path) -> Result<Job, CliError> {
     }
     let text = fs::read(path)
         .map_err(|error| failed(format!("cannot read {}: {error}", path.display()), ""))?;
-    let envelope: Envelope = serde_json::from_slice(&text).map_err(|error| {
+    let envelope: Envelope = shape::from_slice(&text).map_err(|error| {
         failed(format!("{} is not an envelope: {error}", path.display()), "export it at the portal")
     })?;
     let enrollment = journal.enrollment()?.ok_or_else(|| {

@@ -8,6 +8,7 @@ use freehold_protocol::{
     ids::{AgentId, Nonce},
     keys::SigningKey,
     problem::Problem,
+    shape,
     time::Timestamp,
     wire::MAX_AGENT_BODY_BYTES,
 };
@@ -218,7 +219,7 @@ impl Portal {
     ///
     /// # Errors
     /// See [`PortalError`].
-    pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, PortalError> {
+    pub fn get<T: Serialize + DeserializeOwned>(&self, path: &str) -> Result<T, PortalError> {
         let url = self.address.url(path);
         let sent = self
             .agent
@@ -236,7 +237,7 @@ impl Portal {
     ///
     /// # Errors
     /// See [`PortalError`].
-    pub fn post<T: DeserializeOwned>(
+    pub fn post<T: Serialize + DeserializeOwned>(
         &self,
         path: &str,
         body: &impl Serialize,
@@ -285,7 +286,7 @@ impl Portal {
         self.read(request.send(&body[..]))
     }
 
-    fn read<T: DeserializeOwned>(
+    fn read<T: Serialize + DeserializeOwned>(
         &self,
         sent: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> Result<T, PortalError> {
@@ -311,7 +312,7 @@ impl Portal {
         if (200..300).contains(&status) {
             // A report is answered without content.
             let body: &[u8] = if body.is_empty() { b"null" } else { &body };
-            return serde_json::from_slice(body)
+            return shape::from_slice(body)
                 .map_err(|error| PortalError::Malformed(error.to_string()));
         }
         let problem = serde_json::from_slice(&body).unwrap_or_else(|_| Problem {

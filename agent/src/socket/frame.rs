@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 
+use freehold_protocol::shape;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Largest frame.
@@ -37,7 +38,7 @@ pub enum FrameError {
 /// # Errors
 /// [`FrameError::Closed`] when there is no further frame; otherwise what is wrong with it. After any
 /// error the connection cannot be used any more.
-pub fn read_frame<T: DeserializeOwned>(from: &mut impl Read) -> Result<T, FrameError> {
+pub fn read_frame<T: Serialize + DeserializeOwned>(from: &mut impl Read) -> Result<T, FrameError> {
     let mut length = [0; 4];
     let mut have = 0;
     while have < length.len() {
@@ -59,7 +60,7 @@ pub fn read_frame<T: DeserializeOwned>(from: &mut impl Read) -> Result<T, FrameE
     if body.len() < bytes {
         return Err(FrameError::Io(io::ErrorKind::UnexpectedEof.into()));
     }
-    serde_json::from_slice(&body).map_err(|error| FrameError::Malformed(error.to_string()))
+    shape::from_slice(&body).map_err(|error| FrameError::Malformed(error.to_string()))
 }
 
 /// Writes one frame.

@@ -2,7 +2,8 @@
 //! name of what is wrong.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::{Deserialize, de::DeserializeOwned};
+use freehold_protocol::shape;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::server::{Head, Request};
 use crate::{
@@ -42,6 +43,16 @@ pub fn in_place<'r, T: Deserialize<'r>>(request: &'r Request) -> Result<T, AppEr
     object(&mut reader)
         .and_then(|read| reader.end().map(|()| read))
         .map_err(|error| AppError::unreadable_json(&error))
+}
+
+/// Reads a JSON body of an agent: no list may stand for an object, at whatever depth.
+///
+/// # Errors
+/// As [`body`].
+pub fn exact_body<T: Serialize + DeserializeOwned>(request: &Request) -> Result<T, AppError> {
+    let read = body(request)?;
+    shape::check(&read, &request.body).map_err(|error| AppError::unreadable_json(&error))?;
+    Ok(read)
 }
 
 /// Reads a JSON body that may be left out.

@@ -133,6 +133,10 @@ fn hostile_envelopes_are_refused_by_name_and_leave_no_trace() {
 
     refused(&world, &changed(&|job| job["work"]["kind"] = json!("run_shell")), "unknown_kind");
     refused(&world, &changed(&|job| job["sudo"] = json!(true)), "unknown_field");
+    // A list in place of an object, which serde alone reads.
+    refused(&world, &changed(&|job| job["audit"] = json!([1, "0".repeat(64)])), "malformed");
+    refused(&world, &changed(&|job| job["work"]["params"] = json!([])), "malformed");
+    refused(&world, &changed(&|job| job["work"] = json!(["probe_host", []])), "malformed");
     refused(&world, &changed(&|job| job["work"]["params"]["sudo"] = json!(true)), "unknown_field");
     let mut trailing = serde_json::to_vec(&job).unwrap();
     trailing.extend_from_slice(b" {}");

@@ -47,7 +47,7 @@ pub fn handle(
         }
         AgentRoute::Inventory => {
             let agent = signature::verify(portal, request)?.id;
-            let inventory: Inventory = input::body(request)?;
+            let inventory: Inventory = input::exact_body(request)?;
             portal.db.write(move |tx| RecordInventory { agent, inventory }.apply(tx))?;
             Ok(Response::no_content())
         }
@@ -70,7 +70,7 @@ fn trust(portal: &Portal) -> Response {
 }
 
 fn enroll(portal: &Portal, request: &Request) -> Result<Response, AppError> {
-    let asked: EnrollRequest = input::body(request)?;
+    let asked: EnrollRequest = input::exact_body(request)?;
     if asked.agent_version.len() > 64 {
         return Err(AppError::invalid("/agentVersion", "use at most 64 bytes"));
     }
@@ -85,7 +85,7 @@ fn events(
     job: JobId,
     request: &Request,
 ) -> Result<Response, AppError> {
-    let sent: EventsRequest = input::body(request)?;
+    let sent: EventsRequest = input::exact_body(request)?;
     let lease_secs = i64::from(portal.config.lease_secs);
     let answer = portal
         .db
@@ -99,7 +99,7 @@ fn report(
     job: JobId,
     request: &Request,
 ) -> Result<Response, AppError> {
-    let sent: ReportRequest = input::body(request)?;
+    let sent: ReportRequest = input::exact_body(request)?;
     let keys = portal.keys.current();
     // Its signature is checked here, not in the transaction, for which others wait.
     let report = RecordReport::open(agent, job, sent.report, keys.portal())?;

@@ -43,7 +43,7 @@ pub(super) fn poll(
     agent: AgentId,
     request: &Request,
 ) -> Result<Response, AppError> {
-    let asked: PollRequest = input::body(request)?;
+    let asked: PollRequest = input::exact_body(request)?;
     check(&asked)?;
     let rhythm = Rhythm::of(portal, &asked)?;
     let begun = Instant::now();

@@ -8,6 +8,7 @@ mod history;
 mod lost;
 mod requests;
 mod seen;
+mod shape;
 mod world;
 
 use std::{collections::BTreeMap, sync::Arc, thread, time::Duration};

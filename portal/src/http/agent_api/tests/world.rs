@@ -401,8 +401,21 @@ impl Agent {
         failure: Option<Failure>,
         result: Option<JobResult>,
     ) -> Result<(), AppError> {
-        let (job, digest) = job;
-        let report = Report {
+        let report = self.report_of(world, job, outcome, failure, result);
+        let envelope = Envelope::sign(&report, &[&self.report]).unwrap();
+        self.send_report(world, job.0.job_id, envelope)
+    }
+
+    /// A report before it is signed.
+    pub(super) fn report_of(
+        &self,
+        world: &World,
+        (job, digest): &(Job, Sha256Digest),
+        outcome: Outcome,
+        failure: Option<Failure>,
+        result: Option<JobResult>,
+    ) -> Report {
+        Report {
             portal: job.portal,
             agent_id: self.id(),
             job_id: job.job_id,
@@ -416,9 +429,7 @@ impl Agent {
             started_at: world.clock.now(),
             ended_at: world.clock.now(),
             result,
-        };
-        let envelope = Envelope::sign(&report, &[&self.report]).unwrap();
-        self.send_report(world, job.job_id, envelope)
+        }
     }
 
     pub(super) fn send_report(
