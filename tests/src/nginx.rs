@@ -156,10 +156,6 @@ mod tests {
 
     #[test]
     fn serves_sites_and_refuses_bad_ones() {
-        if !Path::new(program()).exists() {
-            eprintln!("skipped: nginx is not installed (script/bootstrap --test)");
-            return;
-        }
         let scratch = Scratch::new("nginx");
         let nginx = Nginx::start(&scratch);
         let url = format!("http://acme.test:{}/", nginx.http_port());

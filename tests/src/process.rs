@@ -56,7 +56,11 @@ impl Daemon {
         let began = Instant::now();
         while !condition() {
             if let Some(status) = self.exit_status() {
-                panic!("{} ended ({status}) before it {what}:\n{}", self.name, self.log());
+                // setpriv's own code, as a shell's.
+                let missing = status.code() == Some(127);
+                let advice =
+                    if missing { "is it installed? script/bootstrap --test\n" } else { "" };
+                panic!("{} ended ({status}) before it {what}:\n{advice}{}", self.name, self.log());
             }
             if began.elapsed() > limit {
                 panic!("{}: not in {limit:?}: it {what}; its log:\n{}", self.name, self.log());
