@@ -5,6 +5,7 @@
 mod harness;
 
 mod access;
+mod agents_edge;
 mod blueprints;
 mod conformance;
 mod edge;
