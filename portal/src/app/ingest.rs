@@ -73,6 +73,14 @@ pub struct Stored {
     pub answer: BatchAnswer,
     /// How many items were refused for each reason; nothing for a batch that was there already.
     pub refused: [u64; Reason::ALL.len()],
+    /// Bytes that its id and answer take; they count like those of its body.
+    pub kept: u64,
+}
+
+/// What a batch of so many lines or values counts: an empty one is work, too, and its id is kept.
+#[must_use]
+pub fn items(sent: u64) -> u64 {
+    sent.max(1)
 }
 
 impl Batch {
@@ -95,7 +103,7 @@ impl Batch {
         }
         let answer: BatchAnswer = serde_json::from_str(&taken.answer)?;
         let answer = BatchAnswer { repeated: true, ..answer };
-        Ok(Some(Stored { answer, refused: [0; Reason::ALL.len()] }))
+        Ok(Some(Stored { answer, refused: [0; Reason::ALL.len()], kept: 0 }))
     }
 
     fn note(
@@ -106,7 +114,6 @@ impl Batch {
         accepted: u64,
     ) -> Result<Stored, AppError> {
         let refused = self.refusals.total();
-        batches::count(tx, tenant, day(tx.now()), accepted + refused, self.bytes)?;
         let answer = BatchAnswer {
             batch_id: self.id.as_ref().map(|(id, _)| id.clone()),
             accepted,
@@ -115,11 +122,15 @@ impl Batch {
             repeated: false,
             refusals: self.refusals.listed,
         };
+        let mut kept = 0;
         if let Some((id, digest)) = self.id {
             let taken = Taken { digest: digest.to_vec(), answer: serde_json::to_string(&answer)? };
+            kept = batches::kept_bytes(&id, &taken.answer);
             batches::put(tx, tenant, kind, &id, &taken)?;
         }
-        Ok(Stored { answer, refused: self.refusals.counts })
+        let items = items(accepted + refused);
+        batches::count(tx, tenant, day(tx.now()), items, self.bytes + kept)?;
+        Ok(Stored { answer, refused: self.refusals.counts, kept })
     }
 }
 

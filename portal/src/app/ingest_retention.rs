@@ -1,5 +1,5 @@
 //! Logs and usage end: lines by age, and by size once the database is larger than it may be; batch ids a
-//! while after their lines; usage by age.
+//! while after their lines, and before that once a tenant's take more than its share; usage by age.
 //!
 //! Rows are deleted, not tables of days dropped: measured on a file with a million lines, two thousand lines
 //! take about ten milliseconds and five hundred pages go back in less, while dropping a table of six hundred
@@ -15,6 +15,7 @@ use freehold_protocol::time::Timestamp;
 use crate::{
     db::ingest::{
         IngestDb,
+        batches::{self, BatchKind, Kept},
         retention::{self, Size},
     },
     domain::ingest::{DAY_MILLIS, day},
@@ -34,6 +35,11 @@ const SPARE_PAGES: u64 = 256;
 const PAUSE: Duration = Duration::from_millis(10);
 /// Days for which the id of a batch is remembered at least, also when its lines are gone by size.
 const BATCH_DAYS: u32 = 7;
+/// The part of the database that ids of one tenant's batches may take: a sixteenth. Without it a tenant that sends
+/// nothing but empty batches would drive everybody's lines out.
+const SHARE_OF_TENANT: u64 = 16;
+/// The part that ids of all tenants' batches may take: a quarter.
+const SHARE_OF_ALL: u64 = 4;
 /// Days for which it is known what each tenant sent.
 const TRAFFIC_DAYS: i64 = 60;
 
@@ -44,8 +50,10 @@ pub struct Swept {
     pub by_age: usize,
     /// Lines by size.
     pub by_size: usize,
-    /// Ids of batches.
+    /// Ids of batches by age.
     pub batches: usize,
+    /// Ids of batches by size.
+    pub batches_by_size: usize,
     /// Days of usage and traffic.
     pub days: usize,
 }
@@ -61,7 +69,18 @@ pub fn sweep(db: &IngestDb, keep: &Keep, stop: &dyn Fn() -> bool) -> Result<Swep
     let usage_before = day(now) - i64::from(keep.usage_days);
     let mut swept = Swept {
         by_age: repeat(stop, || db.write(move |tx| retention::delete_lines(tx, lines, LINES)))?,
-        batches: repeat(stop, || db.write(move |tx| retention::delete_batches(tx, batches, ROWS)))?,
+        batches: repeat(stop, || {
+            db.write(move |tx| {
+                let logs = retention::delete_batches(tx, BatchKind::Logs, batches, ROWS)?;
+                Ok(logs + retention::delete_batches(tx, BatchKind::Usage, batches, ROWS)?)
+            })
+        })?,
+        batches_by_size: repeat(stop, || {
+            forget_largest(db, |kept| {
+                kept.of_most > keep.max_bytes / SHARE_OF_TENANT
+                    || kept.total > keep.max_bytes / SHARE_OF_ALL
+            })
+        })?,
         days: repeat(stop, || {
             db.write(move |tx| {
                 retention::delete_days(tx, usage_before, day(now) - TRAFFIC_DAYS, ROWS)
@@ -71,11 +90,19 @@ pub fn sweep(db: &IngestDb, keep: &Keep, stop: &dyn Fn() -> bool) -> Result<Swep
     };
     while used(db)? > keep.max_bytes && !stop() {
         let all = Timestamp::from_millis(i64::MAX);
-        let gone = db.write(move |tx| retention::delete_lines(tx, all, LINES))?;
-        if gone == 0 {
-            break;
+        let lines = db.write(move |tx| retention::delete_lines(tx, all, LINES))?;
+        swept.by_size += lines;
+        if lines == 0 {
+            let ids = forget_largest(db, |_| true)?;
+            if ids == 0 {
+                tracing::warn!(
+                    "usage alone takes more than keep_logs_mb: no line of a log can be kept; raise keep_logs_mb \
+                     or lower keep_usage_days"
+                );
+                break;
+            }
+            swept.batches_by_size += ids;
         }
-        swept.by_size += gone;
         std::thread::sleep(PAUSE);
     }
     give_back(db, stop)?;
@@ -83,6 +110,16 @@ pub fn sweep(db: &IngestDb, keep: &Keep, stop: &dyn Fn() -> bool) -> Result<Swep
         tracing::info!(?swept, "took old logs and usage away");
     }
     Ok(swept)
+}
+
+/// Forgets some ids of the tenant whose ids take most, if that is too much.
+fn forget_largest(db: &IngestDb, is_too_much: impl Fn(&Kept) -> bool) -> Result<usize, AppError> {
+    match db.read(batches::kept)? {
+        Some(kept) if is_too_much(&kept) => {
+            db.write(move |tx| retention::delete_batches_of(tx, kept.most, ROWS))
+        }
+        _ => Ok(0),
+    }
 }
 
 fn used(db: &IngestDb) -> Result<u64, AppError> {

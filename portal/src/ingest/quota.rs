@@ -132,6 +132,16 @@ impl Quotas {
         Ok(self.left(sent, now))
     }
 
+    /// Counts bytes that are known only afterwards. They may go beyond what a tenant may send: then its next
+    /// batch is refused.
+    pub fn charge(&self, tenant: TenantId, bytes: u64, now: Timestamp) -> Left {
+        let mut tenants = lock(&self.tenants);
+        let fresh = Sent { forgotten_at: 0, day: day(now), bytes: 0 };
+        let sent = tenants.entry(tenant).or_insert(fresh);
+        sent.bytes = sent.bytes.saturating_add(bytes);
+        self.left(sent, now)
+    }
+
     /// Gives back what was taken for something that came to nothing: a batch that was there already.
     pub fn give_back(&self, tenant: TenantId, items: u64, bytes: u64) {
         if let Some(sent) = lock(&self.tenants).get_mut(&tenant) {
@@ -204,6 +214,17 @@ mod tests {
         assert_eq!(error.kind, Kind::TooMany { retry_after_secs: 400 });
         assert_eq!(left.bytes, 0);
         quotas.take(a, 1, 1000, now.plus_secs(400)).unwrap();
+    }
+
+    #[test]
+    fn what_is_known_afterwards_counts_for_the_next_batch() {
+        let quotas = Quotas::new(1_000_000, 1000);
+        let a = tenant();
+        let now = Timestamp::from_millis(1_790_000_000_000);
+        quotas.take(a, 1, 900, now).unwrap();
+        assert_eq!(quotas.charge(a, 60, now).bytes, 40);
+        assert_eq!(quotas.charge(a, 60, now).bytes, 0);
+        assert!(quotas.take(a, 1, 1, now).is_err());
     }
 
     #[test]

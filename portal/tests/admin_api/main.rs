@@ -11,6 +11,7 @@ mod conformance;
 mod edge;
 mod hosts;
 mod ingest;
+mod ingest_flood;
 mod ingest_hostile;
 mod input;
 mod jobs;

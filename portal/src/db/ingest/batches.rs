@@ -15,7 +15,8 @@ pub enum BatchKind {
 }
 
 impl BatchKind {
-    const fn as_str(self) -> &'static str {
+    /// Its name.
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Logs => "logs",
             Self::Usage => "usage",
@@ -49,6 +50,41 @@ pub fn find(
         )?
         .query_row(params![tenant, kind.as_str(), batch], |row| {
             Ok(Taken { digest: row.get(0)?, answer: row.get(1)? })
+        })
+        .optional()?)
+}
+
+/// About how many bytes of the file an id and its answer take: the id stands in the table and in its
+/// index. Triggers of the database add it up for each tenant.
+#[must_use]
+pub const fn kept_bytes(batch: &str, answer: &str) -> u64 {
+    (answer.len() + 2 * batch.len() + 120) as u64
+}
+
+/// How much ids of batches take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept {
+    /// Of all tenants.
+    pub total: u64,
+    /// The tenant whose ids take most.
+    pub most: TenantNumber,
+    /// How much those take.
+    pub of_most: u64,
+}
+
+/// How much ids of batches take; none when there are none.
+///
+/// # Errors
+/// When the database fails.
+pub fn kept(read: &IngestRead<'_>) -> Result<Option<Kept>, AppError> {
+    Ok(read
+        .sql()
+        .prepare_cached(
+            "SELECT (SELECT sum(batch_bytes) FROM tenants), id, batch_bytes FROM tenants
+              WHERE batch_bytes > 0 ORDER BY batch_bytes DESC LIMIT 1",
+        )?
+        .query_row([], |row| {
+            Ok(Kept { total: row.get(0)?, most: row.get(1)?, of_most: row.get(2)? })
         })
         .optional()?)
 }

@@ -25,7 +25,10 @@ use crate::{clock::Clock, error::AppError};
 pub static INGEST: Schema = Schema {
     owner: "what tenants' apps send",
     application_id: 0x4648_696e, // FHin
-    migrations: &[("initial", include_str!("../../../../migrations/ingest/0001_initial.sql"))],
+    migrations: &[
+        ("initial", include_str!("../../../../migrations/ingest/0001_initial.sql")),
+        ("batch bytes", include_str!("../../../../migrations/ingest/0002_batch_bytes.sql")),
+    ],
     // Pages of deleted lines go back to the disk in small steps.
     setup: "PRAGMA auto_vacuum = INCREMENTAL;",
     // Larger steps than the portal's: its commits are larger. A log that a flood has made long is cut.
@@ -42,6 +45,12 @@ pub static INGEST: Schema = Schema {
         (
             "a line has a tenant",
             "SELECT count(*) FROM log_lines WHERE tenant_id NOT IN (SELECT id FROM tenants)",
+        ),
+        (
+            "it is known how much each tenant's ids of batches take",
+            "SELECT count(*) FROM tenants WHERE batch_bytes !=
+                (SELECT coalesce(sum(length(answer) + 2 * length(batch) + 120), 0)
+                   FROM batches WHERE tenant_id = tenants.id)",
         ),
     ],
 };

@@ -3,7 +3,7 @@
 use freehold_protocol::time::Timestamp;
 use rusqlite::params;
 
-use super::{IngestRead, IngestTx};
+use super::{IngestRead, IngestTx, TenantNumber, batches::BatchKind};
 use crate::error::AppError;
 
 /// How large the file is.
@@ -47,19 +47,50 @@ pub fn delete_lines(tx: &IngestTx<'_>, until: Timestamp, limit: u32) -> Result<u
     Ok(tx.sql().prepare_cached("DELETE FROM log_lines WHERE id <= ?1")?.execute([last])?)
 }
 
-/// Forgets batches that came at `until` or before, at most `limit`.
+/// Forgets batches of a kind that came at `until` or before, at most `limit`.
 ///
 /// # Errors
 /// When the database fails.
-pub fn delete_batches(tx: &IngestTx<'_>, until: Timestamp, limit: u32) -> Result<usize, AppError> {
+pub fn delete_batches(
+    tx: &IngestTx<'_>,
+    kind: BatchKind,
+    until: Timestamp,
+    limit: u32,
+) -> Result<usize, AppError> {
     Ok(tx
         .sql()
         .prepare_cached(
             "DELETE FROM batches WHERE (tenant_id, kind, batch) IN
-                (SELECT tenant_id, kind, batch FROM batches WHERE received_at <= ?1
-                  ORDER BY received_at LIMIT ?2)",
+                (SELECT old.tenant_id, old.kind, old.batch FROM tenants
+                  CROSS JOIN batches AS old INDEXED BY batches_by_age
+                  WHERE old.tenant_id = tenants.id AND old.kind = ?1 AND old.received_at <= ?2
+                  LIMIT ?3)",
         )?
-        .execute(params![until.as_millis(), limit])?)
+        .execute(params![kind.as_str(), until.as_millis(), limit])?)
+}
+
+/// Forgets the oldest batches of a tenant, at most `limit`; those of usage, from which bills are made, after
+/// those of logs.
+///
+/// # Errors
+/// When the database fails.
+pub fn delete_batches_of(
+    tx: &IngestTx<'_>,
+    tenant: TenantNumber,
+    limit: u32,
+) -> Result<usize, AppError> {
+    let mut statement = tx.sql().prepare_cached(
+        "DELETE FROM batches WHERE (tenant_id, kind, batch) IN
+            (SELECT tenant_id, kind, batch FROM batches INDEXED BY batches_by_age
+              WHERE tenant_id = ?1 AND kind = ?2 ORDER BY received_at LIMIT ?3)",
+    )?;
+    for kind in [BatchKind::Logs, BatchKind::Usage] {
+        let gone = statement.execute(params![tenant, kind.as_str(), limit])?;
+        if gone > 0 {
+            return Ok(gone);
+        }
+    }
+    Ok(0)
 }
 
 /// Deletes usage of days before one, and counts of what was sent on days before another; at most

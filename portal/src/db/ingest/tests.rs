@@ -206,3 +206,35 @@ fn a_damaged_file_is_moved_aside_and_a_newer_one_refused() {
     drop(Db::open(&other, Arc::new(clock())).unwrap());
     assert!(matches!(IngestDb::open(&other, Arc::new(clock())), Err(OpenError::Foreign { .. })));
 }
+
+#[test]
+fn a_file_of_the_first_version_is_brought_up_and_its_ids_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ingest.db");
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch(INGEST.migrations[0].1).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    old.pragma_update(None, "application_id", INGEST.application_id).unwrap();
+    old.execute_batch(
+        "INSERT INTO tenants (id, tenant) VALUES (1, 'a'), (2, 'b');
+         INSERT INTO batches (tenant_id, kind, batch, digest, answer, received_at)
+         VALUES (1, 'logs', 'xy', x'00', '{}', 1), (1, 'usage', 'xy', x'00', '{}', 1);",
+    )
+    .unwrap();
+    drop(old);
+    let db = open(&dir);
+    let each = batches::kept_bytes("xy", "{}");
+    let kept = db.read(batches::kept).unwrap().unwrap();
+    assert_eq!(kept, batches::Kept { total: 2 * each, most: 1, of_most: 2 * each });
+    // Those of logs go first.
+    let gone = |db: &IngestDb| db.write(|tx| retention::delete_batches_of(tx, 1, 5)).unwrap();
+    assert_eq!(gone(&db), 1);
+    let left = db.read(batches::kept).unwrap().unwrap();
+    assert_eq!(left.total, each);
+    let found = db.write(|tx| batches::find(tx, 1, batches::BatchKind::Usage, "xy")).unwrap();
+    assert!(found.is_some());
+    assert_eq!((gone(&db), gone(&db)), (1, 0));
+    assert_eq!(db.read(batches::kept).unwrap(), None);
+    db.close();
+    assert!(backup::check(&path).unwrap().is_empty());
+}

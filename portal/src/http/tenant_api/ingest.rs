@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Limits, authenticate};
 use crate::{
     api::ingest::HealthAnswer,
-    app::ingest::{Batch, StoreHealth, StoreLogs, StoreUsage, Stored},
+    app::ingest::{self, Batch, StoreHealth, StoreLogs, StoreUsage, Stored},
     context::Portal,
     db::ingest::{batches::BatchKind, logs::NewLine, usage::NewValue},
     domain::ingest::{MAX_BATCH_ID, Reason, is_batch_id},
@@ -74,11 +74,10 @@ pub(super) fn batch(
         Items::Lines(lines) => lines.len(),
         Items::Values(values) => values.len(),
     };
-    let (items, bytes) = (good as u64 + read.refusals.total(), read.bytes);
-    let left = match ingest.quotas.take(key.tenant, items, bytes, now) {
-        Ok(left) => left,
-        Err(over) => return Ok(over_quota(ingest, *over, request)),
-    };
+    let (items, bytes) = (ingest::items(good as u64 + read.refusals.total()), read.bytes);
+    if let Err(over) = ingest.quotas.take(key.tenant, items, bytes, now) {
+        return Ok(over_quota(ingest, *over, request));
+    }
     let batch = Batch {
         tenant: key.tenant,
         id: id.map(|id| (id, read.digest)),
@@ -100,7 +99,8 @@ pub(super) fn batch(
     if came_to_nothing {
         ingest.quotas.give_back(key.tenant, items, bytes);
     }
-    let Stored { answer, refused } = stored?;
+    let Stored { answer, refused, kept } = stored?;
+    let left = ingest.quotas.charge(key.tenant, kept, now);
     portal.licensing.note_key(key, now);
     if answer.repeated {
         ingest.stats.repeated.fetch_add(1, Ordering::Relaxed);
