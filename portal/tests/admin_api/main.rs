@@ -18,6 +18,7 @@ mod jobs;
 mod lease_client;
 mod leases;
 mod licensing;
+mod lockout;
 mod monitoring;
 mod open_sessions;
 mod refusals;
