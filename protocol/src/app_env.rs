@@ -12,7 +12,7 @@ use crate::{
         delivered::{Delivered, Need},
         values::check_env_value,
     },
-    ids::{AgentId, JobId, PortalId, TenantId},
+    ids::{AgentId, JobId, PortalId, Sha256Digest, TenantId},
     keys::SealPublicKey,
     seal::{self, SealContext, SealError, SealKey},
     secret::Secret,
@@ -78,7 +78,21 @@ pub enum AppEnvError {
     },
 }
 
+/// By what a report says which API key a job has brought: a digest of it, bound to the job so that no two
+/// reports show that they are about the same key. The key itself is random enough not to be guessed from it.
+#[must_use]
+pub fn key_mark(job: JobId, key: &Secret) -> Sha256Digest {
+    let text = Secret::new(format!("freehold tenant key of job {job}\n{}", key.expose()));
+    Sha256Digest::of(text.expose().as_bytes())
+}
+
 impl AppEnv {
+    /// The mark of the API key among the values, when there is one.
+    #[must_use]
+    pub fn key_mark(&self, job: JobId) -> Option<Sha256Digest> {
+        self.0.get(&Delivered::TenantKey).map(|key| key_mark(job, key))
+    }
+
     /// Sets a value.
     pub fn set(&mut self, name: Delivered, value: Secret) {
         self.0.insert(name, value);

@@ -181,6 +181,10 @@ pub struct Deployed {
     /// The onboarding's temporary password, sealed to the portal's sealing key; base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed_password: Option<String>,
+    /// Which API key the app has by now ([`key_mark`](crate::app_env::key_mark)): that of the job as it
+    /// was carried out, whatever the same job brings when it comes again. None when it was given none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_key: Option<Sha256Digest>,
 }
 
 /// What a removal left.

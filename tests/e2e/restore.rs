@@ -80,6 +80,43 @@ fn an_older_database_is_noticed_and_the_host_resumed() {
 }
 
 #[test]
+fn a_job_that_was_done_before_the_restore_has_not_brought_the_key_of_now() {
+    let mut world = World::start("restore-key");
+    let tenant = world.tenant("acme");
+    let release = world.push(&blueprint(&[]));
+    world.create(&tenant, release);
+    world.agent().stop();
+    let id = world.queue_deploy(&tenant, release);
+    let file = backup(&world);
+    world.agent().start();
+    world.succeeds(&id);
+    let key = |world: &World| {
+        let text = std::fs::read_to_string(world.folder(&tenant).join(".env")).unwrap();
+        let line = text.lines().find(|line| line.starts_with("FREEHOLD_TENANT_KEY="));
+        line.unwrap().to_owned()
+    };
+    let delivery = |world: &World| {
+        let list = world.api().get(&format!("/tenants/{}/keys", tenant.slug));
+        assert_eq!(list["items"].as_array().unwrap().len(), 1, "{list}");
+        list["items"][0]["delivery"].clone()
+    };
+    let lost = key(&world);
+    assert_eq!(delivery(&world), "done");
+
+    restore(&mut world, &file);
+    world.eventually("the agent proves its chain", SOON, |world| {
+        world.api().get("/hosts/vps-1")["conflict"]["proven"] == json!(true)
+    });
+    world.cli(["host", "resume", "vps-1"]).ok();
+    // The same job again, with a key that was made for it now. The host has done it with another.
+    world.succeeds(&id);
+    assert_eq!((delivery(&world), key(&world)), (json!("pending"), lost.clone()));
+    world.deploy(&tenant, release);
+    assert_eq!(delivery(&world), "done");
+    assert_ne!(key(&world), lost);
+}
+
+#[test]
 fn an_audit_log_that_was_cut_is_seen_by_what_agents_hold() {
     let mut world = World::start("audit");
     for _ in 0..3 {

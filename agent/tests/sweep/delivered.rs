@@ -8,10 +8,11 @@ use freehold_agent::clock::SystemClock;
 use freehold_agent::plan::Order;
 use freehold_agent::runner::CancelToken;
 use freehold_agent::saga::engine::{Engine, Patience};
-use freehold_protocol::app_env::{AppEnv, EnvContext, SealedEnv};
+use freehold_protocol::app_env::{AppEnv, EnvContext, SealedEnv, key_mark};
 use freehold_protocol::blueprint::delivered::Delivered;
-use freehold_protocol::report::Outcome;
+use freehold_protocol::report::{JobResult, Outcome};
 use freehold_protocol::seal::SealKey;
+use freehold_protocol::secret::Secret;
 
 use super::fakes::faulty::Faulty;
 use super::{World, check, deploy, env, files, id, key_of};
@@ -23,6 +24,8 @@ pub(super) fn delivered() {
     let order = world.order(deploy("shop/web:1"));
     let rest = world.run(&order, None, None);
     assert_eq!(rest.outcome, Outcome::Succeeded, "{:?}", rest.failure);
+    let Some(JobResult::Deployed(deployed)) = &rest.result else { panic!("{rest:?}") };
+    assert_eq!(deployed.app_key, Some(key_mark(order.job, &Secret::new(key_of(&order)))));
     let line = format!("FREEHOLD_TENANT_KEY=\"{}\"\nFREEHOLD_PORTAL_URL=\"\"\n", key_of(&order));
     assert!(world.tenant_file(".env").ends_with(&line));
     let folder = world.root.path().join("state/tenants/acme");

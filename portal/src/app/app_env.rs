@@ -11,13 +11,13 @@
 use std::collections::BTreeMap;
 
 use freehold_protocol::{
-    app_env::{AppEnv, EnvContext, SealedEnv},
+    app_env::{AppEnv, EnvContext, SealedEnv, key_mark},
     blueprint::{
         Blueprint,
         delivered::{Delivered, Need},
     },
     failure::{Failure, FailureClass},
-    ids::TenantId,
+    ids::{Sha256Digest, TenantId},
     job::Work,
     secret::Secret,
 };
@@ -281,10 +281,13 @@ pub(super) fn keep(
 
 /// A deploy is done: the key that it brought is in use, and the grace period of the one before begins. When
 /// its release uses none, that of all begins.
+///
+/// `mark` says which key it was. A job that the host had done before this database was restored is answered
+/// from the host's journal, and the key that it brings by now has not arrived: it is for the next deploy.
 pub(super) fn arrived(
     tx: &Tx<'_>,
-    tenant: TenantId,
-    job: &JobRow,
+    master: &MasterKey,
+    (tenant, job, mark): (TenantId, &JobRow, Option<Sha256Digest>),
     actor: &str,
 ) -> Result<(), AppError> {
     let Work::DeployTenant(deploy) = &*job.work else { return Ok(()) };
@@ -302,9 +305,15 @@ pub(super) fn arrived(
             &Entry { actor, action, object_kind: "tenant", object_id, detail },
         );
     }
-    let Some((key, grace_secs)) = delivered_keys::note_arrived(tx, tenant, job.id)? else {
+    let Some((key, sealed)) = delivered_keys::on_its_way(tx, tenant, job.id)? else {
         return Ok(());
     };
+    let secret = master.open(&place(&key.to_string(), &tenant.to_string()), &sealed);
+    if !secret.is_ok_and(|secret| mark == Some(key_mark(job.id, &secret))) {
+        tracing::warn!(job = %job.id, %key, "the host has done the job with another key; this one waits for the next deploy");
+        return Ok(());
+    }
+    let grace_secs = delivered_keys::note_arrived(tx, key)?;
     let until = tx.now().plus_secs(grace_secs);
     let former = delivered_keys::end_former(tx, tenant, Some(key), until)?;
     let detail = json!({

@@ -310,7 +310,8 @@ fn apply_result(
             }
             note_deployed(tx, tenant, &job.work, deployed, onboarded)?;
             let actor = format!("agent:{}", host.name);
-            app_env::arrived(tx, tenant, job, &actor)?;
+            let mark = deployed.app_key.take();
+            app_env::arrived(tx, keys.master(), (tenant, job, mark), &actor)?;
             license_status::activate(tx, tenant, &actor)
         }
         (JobKind::RemoveTenant, Some(tenant), Some(JobResult::Removed(removed))) => {

@@ -63,26 +63,38 @@ pub fn note_sent(tx: &Tx<'_>, id: TenantKeyId, job: JobId) -> Result<(), AppErro
     expect_one(changed, "key")
 }
 
-/// Notes that a job is done that carried a key: the key and its grace period, when it has arrived for
-/// the first time.
+/// The key that a job carries and that has not arrived yet, and its sealed form.
 ///
 /// # Errors
 /// When the database fails.
-pub fn note_arrived(
-    tx: &Tx<'_>,
+pub fn on_its_way(
+    read: &Read<'_>,
     tenant: TenantId,
     job: JobId,
-) -> Result<Option<(TenantKeyId, i64)>, AppError> {
-    Ok(tx
+) -> Result<Option<(TenantKeyId, Vec<u8>)>, AppError> {
+    Ok(read
         .sql()
         .query_row(
-            "UPDATE tenant_keys SET delivered_at = ?3
+            "SELECT id, sealed FROM tenant_keys
              WHERE tenant_id = ?1 AND sent_with = ?2 AND delivered_at IS NULL AND revoked_at IS NULL
-             RETURNING id, coalesce(grace_secs, 0)",
-            params![tenant.to_string(), job.to_string(), tx.now().as_millis()],
+               AND sealed IS NOT NULL",
+            params![tenant.to_string(), job.to_string()],
             |row| Ok((column(row, 0)?, row.get(1)?)),
         )
         .optional()?)
+}
+
+/// Notes that a key has arrived, for the first time; the answer is its grace period in seconds.
+///
+/// # Errors
+/// When the database fails, or it has arrived before.
+pub fn note_arrived(tx: &Tx<'_>, id: TenantKeyId) -> Result<i64, AppError> {
+    Ok(tx.sql().query_row(
+        "UPDATE tenant_keys SET delivered_at = ?2 WHERE id = ?1 AND delivered_at IS NULL
+         RETURNING coalesce(grace_secs, 0)",
+        params![id.to_string(), tx.now().as_millis()],
+        |row| row.get(0),
+    )?)
 }
 
 /// Lets the keys that jobs have brought to a tenant end at `until`, but for the one that has arrived, and

@@ -186,7 +186,7 @@ fn a_key_that_the_app_has_is_replaced_by_a_job_and_never_shown() {
         .db
         .write(move |tx| {
             delivered_keys::note_sent(tx, key, job)?;
-            delivered_keys::note_arrived(tx, tenant, job)
+            delivered_keys::note_arrived(tx, key)
         })
         .unwrap();
     rotate().refused(409, "not_deployed");

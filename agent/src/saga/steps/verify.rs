@@ -15,9 +15,9 @@ use crate::host::files::Folder;
 use crate::host::probe;
 use crate::journal::ports::TenantPorts;
 use crate::runner::Commands;
-use crate::saga::Action;
 use crate::saga::context::Context;
 use crate::saga::step::{Before, RunEnd, StepOutput};
+use crate::saga::{Action, app_env};
 
 /// Longest time of one request.
 const REQUEST: Duration = Duration::from_secs(10);
@@ -70,6 +70,7 @@ fn verify(context: &Context<'_>, commands: &Commands<'_>) -> Result<StepOutput, 
         ports: ports.iter().map(|(role, port)| (role.to_string(), *port)).collect(),
         health,
         sealed_password,
+        app_key: app_env::open(context.host, &context.plan.order)?.key_mark(context.plan.order.job),
     })))))
 }
 

@@ -396,6 +396,7 @@ fn a_deploy_keeps_what_it_made_its_password_sealed_and_activates_its_license() {
             problems: Vec::new(),
         },
         sealed_password: Some(sealed.clone()),
+        app_key: None,
     };
     let result = Some(JobResult::Deployed(Box::new(deployed)));
     agent.report(&world, &jobs[0], Outcome::Succeeded, None, result).unwrap();

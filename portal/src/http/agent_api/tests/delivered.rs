@@ -149,6 +149,17 @@ fn take(world: &World, agent: &mut Agent) -> ((Job, Sha256Digest), AppEnv) {
 }
 
 fn done(world: &World, agent: &mut Agent, job: &(Job, Sha256Digest)) {
+    let mark = job.0.app_env.is_some().then(|| open(agent, &job.0).key_mark(job.0.job_id));
+    done_with(world, agent, job, mark.flatten());
+}
+
+/// Reports a job as done that was done with the key of this mark.
+fn done_with(
+    world: &World,
+    agent: &mut Agent,
+    job: &(Job, Sha256Digest),
+    app_key: Option<Sha256Digest>,
+) {
     let Work::DeployTenant(deploy) = &*job.0.work else { panic!("it deploys") };
     let deployed = Deployed {
         project: "acme_shop".into(),
@@ -167,6 +178,7 @@ fn done(world: &World, agent: &mut Agent, job: &(Job, Sha256Digest)) {
             problems: Vec::new(),
         },
         sealed_password: None,
+        app_key,
     };
     let result = Some(JobResult::Deployed(Box::new(deployed)));
     agent.report(world, job, Outcome::Succeeded, None, result).unwrap();

@@ -140,6 +140,7 @@ impl Approved {
                 problems: Vec::new(),
             },
             sealed_password: None,
+            app_key: None,
         }))
     }
 }

@@ -1,7 +1,7 @@
 //! Rotations that follow each other, releases that use no key, wishes that wait, and jobs that bring
 //! nothing.
 
-use freehold_protocol::secret::Secret;
+use freehold_protocol::{app_env::key_mark, secret::Secret};
 
 use super::*;
 use crate::{
@@ -45,6 +45,36 @@ fn done_without(world: &World, agent: &mut Agent) {
     let (_, jobs) = agent.poll(world);
     assert_eq!((jobs.len(), &jobs[0].0.app_env), (1, &None));
     done(world, agent, &jobs[0]);
+}
+
+#[test]
+fn a_job_that_was_done_with_another_key_has_not_brought_the_one_that_it_carries() {
+    let world = with_url();
+    let mut agent = world.agent();
+    let (tenant, first) = deployed(&world, &mut agent);
+    let (second, _) = world.rotate(world.keys_of(tenant)[0].id, 1).unwrap();
+    let (job, _) = take(&world, &mut agent);
+    // The host has done this very job before the database was restored, with a key that is not in it.
+    let lost = key_mark(job.0.job_id, &Secret::new("fhl_lost".into()));
+    done_with(&world, &mut agent, &job, Some(lost));
+    assert_eq!(world.state(job.0.job_id), JobState::Succeeded);
+    assert_eq!(world.states(tenant), ["valid", "valid"]);
+    assert_eq!(world.keys_of(tenant)[1].delivered_at, None);
+    assert_eq!(world.rotate(second.id, 1).unwrap_err().code, "key_not_delivered");
+    // Neither has one that says nothing of a key, nor one that says what another job has brought.
+    for mark in [None, Some(key_mark(job.0.job_id, &Secret::new(first.clone())))] {
+        world.deploy(None).unwrap();
+        let (job, _) = take(&world, &mut agent);
+        done_with(&world, &mut agent, &job, mark);
+        assert_eq!(world.keys_of(tenant)[1].delivered_at, None, "{mark:?}");
+    }
+    world.clock.advance_secs(24 * 3600);
+    assert_eq!(world.says(&first), Ok(tenant), "no grace period has begun");
+
+    world.deploy(None).unwrap();
+    let (job, _) = take(&world, &mut agent);
+    done(&world, &mut agent, &job);
+    assert_eq!(world.states(tenant), ["replaced", "valid"]);
 }
 
 #[test]
