@@ -192,6 +192,18 @@ fn keys_are_rotated_under_a_host_that_works() {
     world.succeeds(&id);
     world.deploy(&tenant, 1);
     world.assert_live(&tenant, "1");
+
+    // More rotations than one answer brings documents of.
+    world.agent().stop();
+    for _ in 0..70 {
+        world
+            .api()
+            .call("POST", "/keys/rotate", Some(&json!({ "compromised": false })))
+            .expect(200);
+    }
+    world.agent().start();
+    world.succeeds(&probe(&world));
+    world.eventually("the agent holds the last document", SOON, |world| trust_of(world) == 73);
 }
 
 #[test]

@@ -1,18 +1,24 @@
 //! The chain of jobs through restored databases and rotated keys.
 
+use std::time::{Duration, Instant};
+
 use freehold_protocol::{
+    dsse::Envelope,
     ids::{JobId, Sha256Digest},
     job::AuditHead,
     report::Outcome,
+    trust::MAX_STEPS,
+    wire::PollAnswer,
 };
 
-use super::world::{ACTOR, Agent, World, open};
+use super::world::{ACTOR, Agent, World, call, open, read};
 use crate::{
     app::{hosts_admin::ResumeHost, rotate_key::RotateKey},
     clock::Clock as _,
     db::{self, hosts, jobs},
     domain::{checkpoint, job::JobState},
     error::AppError,
+    http::route::AgentRoute,
     keys::Rotation,
 };
 
@@ -114,6 +120,35 @@ fn rotation_reaches_agents_and_a_compromise_starts_chains_anew() {
     // Of the job that was signed twice, the envelope that was reported on vouches for the audit log.
     agent.report(&world, &jobs[0], Outcome::Succeeded, None, None).unwrap();
     assert_eq!(vouched(&world), [jobs[0].0.audit, old[0].0.audit]);
+}
+
+#[test]
+fn an_agent_that_was_away_for_many_rotations_gets_page_after_page_at_once() {
+    let world = World::new();
+    let mut agent = world.agent();
+    let rotations = 2 * MAX_STEPS + 2;
+    for _ in 0..rotations {
+        let rotate = RotateKey { rotation: Rotation::Routine, actor: ACTOR.into() };
+        rotate.apply(&world.portal.db, &world.portal.keys).unwrap();
+    }
+    let job = world.probe();
+    // A host that enrolls now gets the newest, with which every token that is still good begins.
+    let newest: Vec<Envelope> =
+        read(&call(&world.portal, &AgentRoute::Trust, Vec::new(), &[]).unwrap());
+    assert_eq!(newest.len(), MAX_STEPS);
+    let began = Instant::now();
+    for _ in 0..2 {
+        let request = agent.poll_request(&world, 25);
+        let answer: PollAnswer = agent.post(&world, &AgentRoute::Poll, &request).unwrap();
+        assert_eq!(answer.trust.len(), MAX_STEPS);
+        // What the executor does: it keeps the page, cannot believe the rest yet, and asks again.
+        agent.trust = Some(agent.trust.as_ref().unwrap().walk(&answer.trust).unwrap());
+    }
+    let request = agent.poll_request(&world, 25);
+    let (poll, jobs) = agent.poll_with(&world, &request);
+    assert_eq!(poll.trust_version, rotations as u64 + 1);
+    assert_eq!(jobs.iter().map(|(job, _)| job.job_id).collect::<Vec<_>>(), [job]);
+    assert!(began.elapsed() < Duration::from_secs(20), "a poll that brings documents was held");
 }
 
 /// The heads of the audit log that reported jobs name, newest first.
