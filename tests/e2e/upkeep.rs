@@ -1,5 +1,6 @@
-//! A certificate that is about to expire is renewed, and nginx serves the new one: real certbot,
-//! Pebble and nginx, with the executor's clock moved near the certificate's end.
+//! A certificate that is about to expire is renewed, and nginx serves the new one, and one that is left of
+//! a former domain is deleted: real certbot, Pebble and nginx, with the executor's clock moved near the
+//! certificate's end.
 
 use freehold_agent::{
     clock::{Clock, FixedClock},
@@ -30,6 +31,7 @@ use std::{
 
 const TENANT: &str = "01936f2a-0000-7000-8000-000000000001";
 const DOMAIN: &str = "acme.example.com";
+const FORMER: &str = "former.example.com";
 
 #[derive(Debug)]
 struct NoSurvey;
@@ -85,11 +87,12 @@ fn a_certificate_near_its_end_is_renewed_and_served() {
     let acme = Acme::start(&scratch, nginx.http_port());
     let config = configuration(&scratch, &nginx, &acme);
     let (tenant, domain): (TenantId, Domain) = (TENANT.parse().unwrap(), DOMAIN.parse().unwrap());
+    let former: Domain = FORMER.parse().unwrap();
     let runner = build::system(&config).unwrap();
     let host = Arc::new(Host::new(&config, Box::new(runner)).unwrap());
     let now = freehold_agent::clock::SystemClock.now();
 
-    let site = |stage| nginx::Site {
+    let site = |domain: &Domain, stage| nginx::Site {
         tenant,
         slug: "acme".parse().unwrap(),
         domain: domain.clone(),
@@ -101,17 +104,21 @@ fn a_certificate_near_its_end_is_renewed_and_served() {
     let first = build::with_commands(host.runner.as_ref(), |commands| {
         let (lock, settings) =
             (host.locks.nginx.lock(&CancelToken::new()).unwrap(), &host.config.nginx);
-        nginx::ensure_site(commands, &lock, settings, &site(nginx::Stage::Http)).unwrap();
-        // A reload is done by new workers, on a busy machine a while later.
-        std::thread::sleep(Duration::from_secs(2));
-        let certbot_lock = host.locks.certbot.lock(&CancelToken::new()).unwrap();
-        let settings = &host.config.certbot;
-        // Pebble's certificates begin at once, not an hour before as others' do.
-        let now = freehold_agent::clock::SystemClock.now().plus_secs(60);
-        let request = certbot::Request { tenant, domain: &domain, now };
-        let issued = certbot::ensure(commands, &certbot_lock, settings, &request).unwrap();
+        let issue = |domain: &Domain| {
+            let site = site(domain, nginx::Stage::Http);
+            nginx::ensure_site(commands, &lock, settings, &site).unwrap();
+            // A reload is done by new workers, on a busy machine a while later.
+            std::thread::sleep(Duration::from_secs(2));
+            let certbot_lock = host.locks.certbot.lock(&CancelToken::new()).unwrap();
+            // Pebble's certificates begin at once, not an hour before as others' do.
+            let now = freehold_agent::clock::SystemClock.now().plus_secs(60);
+            let request = certbot::Request { tenant, domain, now };
+            certbot::ensure(commands, &certbot_lock, &host.config.certbot, &request).unwrap()
+        };
+        issue(&former);
+        let issued = issue(&domain);
         let stage = nginx::Stage::Https(issued.files);
-        nginx::ensure_site(commands, &lock, &host.config.nginx, &site(stage)).unwrap();
+        nginx::ensure_site(commands, &lock, settings, &site(&domain, stage)).unwrap();
         issued.facts
     });
 
@@ -168,8 +175,16 @@ fn a_certificate_near_its_end_is_renewed_and_served() {
         }
         true
     };
+    let held = |domain: &Domain| {
+        let name = certbot::cert_name(tenant, domain);
+        [format!("live/{name}"), format!("archive/{name}"), format!("renewal/{name}.conf")]
+            .map(|path| host.config.certbot.config_dir.join(path).exists())
+    };
+    assert_eq!(held(&former), [true; 3]);
     executor.tend_all().unwrap();
     assert!(serves(&|at| at == first.not_after), "one that is new was renewed");
+    // What the job that moved the tenant had to leave, certbot would renew for ever.
+    assert_eq!((held(&former), held(&domain)), ([false; 3], [true; 3]));
 
     let near_end = u64::try_from(first.not_after.millis_since(now)).unwrap() - 3_600_000;
     fixed.advance(Duration::from_millis(near_end));

@@ -34,6 +34,8 @@ pub(super) struct Row {
     pub(super) unreadable: Option<String>,
     /// What upkeep could not do.
     pub(super) trouble: Option<Trouble>,
+    /// Why a certificate that the tenant does not use any more is still there.
+    pub(super) former: Option<Trouble>,
 }
 
 /// How a certificate stands.
@@ -52,10 +54,12 @@ pub(super) fn look(config: &Config, journal: &Journal) -> Result<Vec<Row>, Journ
     let row = |tenant: crate::journal::tenants::TenantRecord| {
         let folder = upkeep::folder(&config.certbot.config_dir, &config.certificates.dir, &tenant);
         let found = certificate::read_chain(&folder);
+        let record = records.remove(&tenant.tenant).unwrap_or_default();
         Row {
             expires: found.as_ref().ok().map(|facts| facts.not_after),
             unreadable: found.err().map(|error| super::chain_of(&error)),
-            trouble: records.remove(&tenant.tenant).and_then(|record| record.trouble),
+            trouble: record.trouble,
+            former: record.former,
             slug: tenant.slug,
             domain: tenant.domain,
             source: tenant.certificate,
@@ -85,13 +89,7 @@ impl Row {
             (None, None) => self.domain.to_string(),
         };
         if let Some(trouble) = &self.trouble {
-            text.push_str(&format!(
-                "; {} (attempt {} at {}, the next at {})",
-                trouble.failure.what,
-                trouble.attempts,
-                output::time(trouble.at),
-                output::time(trouble.retry_at),
-            ));
+            text.push_str(&format!("; {}", told(trouble)));
         }
         text
     }
@@ -108,6 +106,17 @@ impl Row {
             ),
         }
     }
+}
+
+/// What does not work, and when it is tried again.
+pub(super) fn told(trouble: &Trouble) -> String {
+    format!(
+        "{} (attempt {} at {}, the next at {})",
+        trouble.failure.what,
+        trouble.attempts,
+        output::time(trouble.at),
+        output::time(trouble.retry_at),
+    )
 }
 
 /// The table of `status`, with what is wrong below it.
@@ -135,6 +144,9 @@ pub(super) fn render(rows: &[Row], now: Timestamp) -> String {
     for row in rows.iter().filter(|row| row.standing(now) != Standing::Well) {
         text.push_str(&format!("{}\n  {}\n", row.sentence(now), row.remedy()));
     }
+    for former in rows.iter().filter_map(|row| row.former.as_ref()) {
+        text.push_str(&format!("{}\n  {}\n", told(former), former.failure.advice));
+    }
     text
 }
 
@@ -155,9 +167,14 @@ mod tests {
             expires: Some(day(90)),
             unreadable: None,
             trouble: None,
+            former: None,
         };
         assert_eq!(row.standing(day(0)), Standing::Well);
         assert!(!render(&[row_of(&row)], day(0)).contains("deploying"));
+        row.former = Some(Trouble::after(None, failure.clone(), day(70)));
+        assert_eq!(row.standing(day(0)), Standing::Well);
+        assert!(render(&[row_of(&row)], day(0)).contains("no answer (attempt 1 at"));
+        row.former = None;
         row.trouble = Some(Trouble::after(None, failure, day(70)));
         assert_eq!(row.standing(day(70)), Standing::Soon);
         let text = render(&[row_of(&row)], day(70));
@@ -178,6 +195,7 @@ mod tests {
             expires: row.expires,
             unreadable: None,
             trouble: row.trouble.clone(),
+            former: row.former.clone(),
         }
     }
 }

@@ -333,6 +333,9 @@ fn check_certificates(config: &Config, checks: &mut Checks) {
             Standing::Soon => checks.warn("certificate", row.sentence(now), row.remedy()),
             Standing::Bad => checks.fail("certificate", row.sentence(now), row.remedy()),
         }
+        if let Some(former) = &row.former {
+            checks.warn("certificate", certificates::told(former), &former.failure.advice);
+        }
     }
 }
 

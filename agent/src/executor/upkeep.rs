@@ -1,10 +1,11 @@
-//! Looks after certificates: renews those that are due, and has nginx load what is new on the disk,
-//! whoever put it there (we, certbot's own timer, or the operator).
+//! Looks after certificates: renews those that are due, has nginx load what is new on the disk,
+//! whoever put it there (we, certbot's own timer, or the operator), and deletes what nobody uses any more.
 //!
 //! One thread, one tenant at a time, and never beside a job of the same tenant. A stop ends it at any
 //! point: certbot replaces certificates atomically, and what nginx does not serve yet is noticed at
 //! the next look.
 
+mod former;
 pub mod record;
 #[cfg(test)]
 mod tests;
@@ -123,7 +124,7 @@ impl Executor {
             if self.is_stopping() {
                 break;
             }
-            next = next.min(self.tend(tenant)?);
+            next = next.min(self.tend(tenant)?).min(self.clear_former(tenant)?);
         }
         Ok(next)
     }
@@ -167,7 +168,7 @@ impl Executor {
                 (Some(trouble), next)
             }
         };
-        let after = Record { expires, trouble };
+        let after = Record { expires, trouble, ..before.clone() };
         if after != before {
             if before.trouble.is_some() && after.trouble.is_none() {
                 tracing::info!(tenant = %tenant.slug, domain = %tenant.domain, "the certificate is well again");
@@ -343,6 +344,8 @@ impl Executor {
             let Some(record) = records.get(&health.tenant) else { continue };
             // A certificate that no browser takes any more has its date on the disk only.
             health.certificate_expires = health.certificate_expires.or(record.expires);
+            // The tenant is none the worse for it.
+            facts.problems.extend(record.former.as_ref().map(|trouble| trouble.failure.clone()));
             let Some(trouble) = &record.trouble else { continue };
             let tenant = self.journal.tenant(health.tenant)?;
             let problem = tenant.and_then(|tenant| record.problem(&tenant.domain, now));

@@ -252,25 +252,33 @@ pub fn delete(
     tenant: TenantId,
     which: Which<'_>,
 ) -> Result<(), CertbotError> {
-    let names = names_of(settings, tenant).map_err(|source| CertbotError::Files { source })?;
-    let named = |domain| cert_name(tenant, domain);
-    for name in names {
-        let wanted = match which {
-            Which::For(domain) => name == named(domain),
-            Which::AllBut(domain) => name != named(domain),
-            Which::All => true,
-        };
-        if wanted {
-            let argv = certbot(settings, "delete").flag("--cert-name", &name);
-            commands
-                .run(&argv, Limits::CHANGE)
-                .map_err(|source| CertbotError::Delete { tenant, source })?;
-        }
+    for name in names(settings, tenant, which)? {
+        let argv = certbot(settings, "delete").flag("--cert-name", &name);
+        commands
+            .run(&argv, Limits::CHANGE)
+            .map_err(|source| CertbotError::Delete { name, source })?;
     }
     Ok(())
 }
 
-/// certbot's names for the certificates of a tenant, also of one that is half there.
+/// certbot's names for certificates of a tenant, also for one that is half there.
+///
+/// # Errors
+/// When certbot's folders cannot be read.
+pub fn names(
+    settings: &Settings,
+    tenant: TenantId,
+    which: Which<'_>,
+) -> Result<BTreeSet<String>, CertbotError> {
+    let mut names = names_of(settings, tenant).map_err(|source| CertbotError::Files { source })?;
+    names.retain(|name| match which {
+        Which::For(domain) => *name == cert_name(tenant, domain),
+        Which::AllBut(domain) => *name != cert_name(tenant, domain),
+        Which::All => true,
+    });
+    Ok(names)
+}
+
 fn names_of(settings: &Settings, tenant: TenantId) -> Result<BTreeSet<String>, FilesError> {
     let mut names = BTreeSet::new();
     for (part, ending) in [("live", ""), ("renewal", ".conf")] {

@@ -30,6 +30,9 @@ pub struct Record {
     pub expires: Option<Timestamp>,
     /// Why it is not as it should be.
     pub trouble: Option<Trouble>,
+    /// Why a certificate that it does not use any more is still there.
+    #[serde(default)]
+    pub former: Option<Trouble>,
 }
 
 /// A failure of upkeep, and when it tries again.

@@ -13,6 +13,8 @@ use freehold_protocol::{
 };
 use serde_json::json;
 
+mod former;
+
 use super::*;
 use crate::{
     clock::FixedClock,
@@ -38,6 +40,7 @@ const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 /// What certbot does at its next call.
 #[derive(Debug, Clone, Copy)]
 enum Says {
+    /// It does as it is told.
     Issues,
     Refuses,
     /// The executor is stopped while it works.
@@ -50,6 +53,8 @@ struct Tools {
     clock: Arc<FixedClock>,
     says: Mutex<VecDeque<Says>>,
     calls: Mutex<Vec<String>>,
+    /// What nginx says of its configuration.
+    config: Mutex<String>,
     halt: Mutex<Option<Arc<Executor>>>,
 }
 
@@ -63,13 +68,19 @@ impl Runner for Lent {
         let words: Vec<&str> = command.split(' ').take(3).collect();
         tools.calls.lock().unwrap().push(words.join(" "));
         if !command.starts_with("certbot") {
-            return Ok(Output::default());
+            let head = self.0.config.lock().unwrap().clone();
+            return Ok(Output { stdout: Text { head, ..Text::default() }, ..Output::default() });
         }
-        assert!(command.contains(" --force-renewal"), "{command}");
+        let deletes = words[1] == "delete";
+        assert!(deletes || command.contains(" --force-renewal"), "{command}");
         let says = tools.says.lock().unwrap().pop_front().expect("no call of certbot was expected");
         match says {
             Says::Issues => {
-                put_certificate(&tools.live, tools.clock.now());
+                if deletes {
+                    former::delete(&command);
+                } else {
+                    put_certificate(&tools.live, tools.clock.now());
+                }
                 Ok(Output::default())
             }
             Says::Refuses => {
@@ -162,6 +173,7 @@ impl World {
                 clock: Arc::clone(&clock),
                 says: Mutex::default(),
                 calls: Mutex::default(),
+                config: Mutex::default(),
                 halt: Mutex::default(),
             }),
             executor: executor(
@@ -181,6 +193,7 @@ impl World {
             clock: Arc::clone(&world.clock),
             says: Mutex::new(says.iter().copied().collect()),
             calls: Mutex::default(),
+            config: Mutex::default(),
             halt: Mutex::default(),
         });
         world.restart();
@@ -261,7 +274,7 @@ fn what_is_due_is_renewed_and_loaded_and_then_left_alone() {
     assert!(calls[0].starts_with("certbot certonly"), "{calls:?}");
     assert_eq!(calls[1..], ["nginx -t -q", "nginx -s reload"]);
     let expires = Some(START.plus_secs(90 * 86_400));
-    assert_eq!(world.record(), Record { expires, trouble: None });
+    assert_eq!(world.record(), Record { expires, ..Record::default() });
     assert_eq!(world.inventory().tenants[0].certificate_expires, expires);
 
     world.clock.advance(Duration::from_secs(50 * 86_400));
@@ -310,7 +323,7 @@ fn what_somebody_else_renewed_ends_the_trouble_at_once() {
     world.tend();
     assert_eq!(
         world.record(),
-        Record { expires: Some(START.plus_secs(90 * 86_400)), trouble: None }
+        Record { expires: Some(START.plus_secs(90 * 86_400)), ..Record::default() }
     );
 }
 

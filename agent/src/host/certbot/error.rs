@@ -1,7 +1,7 @@
 //! Why there is no certificate.
 
 use freehold_protocol::failure::{Failure, FailureClass};
-use freehold_protocol::ids::{Domain, TenantId};
+use freehold_protocol::ids::Domain;
 
 use crate::host::certificate::CertificateError;
 use crate::host::files::FilesError;
@@ -33,10 +33,10 @@ pub enum CertbotError {
         source: CertificateError,
     },
     /// A certificate cannot be deleted.
-    #[error("certbot did not delete the certificate of tenant {tenant}")]
+    #[error("certbot did not delete the certificate {name}")]
     Delete {
-        /// Whose.
-        tenant: TenantId,
+        /// certbot's name for it.
+        name: String,
         /// What it said.
         source: CommandError,
     },
@@ -111,10 +111,10 @@ impl From<&CertbotError> for Failure {
                 let cause = Self::from(source);
                 Self::new(cause.class, what, cause.advice).with_detail(cause.what)
             }
-            CertbotError::Delete { tenant, source } => source.failure(
+            CertbotError::Delete { name, source } => source.failure(
                 FailureClass::Host,
                 &what,
-                &format!("run `certbot delete --cert-name {tenant}` on the host"),
+                &format!("run `certbot delete --cert-name {name}` on the host"),
             ),
             CertbotError::Files { source } => Self::from(source),
             CertbotError::Binding => Self::new(

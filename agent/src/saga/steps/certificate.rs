@@ -115,10 +115,13 @@ impl Action for DeleteOldCertificate {
             }
         };
         if let Err(failure) = run() {
-            // The tenant has moved and works; what is left is unused, and goes with its next move or
-            // with its removal. That is no reason to hold its jobs up until a person comes.
+            // The tenant has moved and works; what is left is unused, and upkeep tries again. That is no
+            // reason to hold its jobs up until a person comes.
             tracing::warn!(what = %failure.what, detail = %failure.detail, "a superseded certificate stays");
-            (context.say)(&format!("the former certificate stays: {}", failure.what));
+            (context.say)(&format!(
+                "the former certificate stays until the agent deletes it by itself: {}",
+                failure.what
+            ));
         }
         RunEnd::Done(StepOutput::Nothing)
     }
