@@ -56,6 +56,7 @@ apt_install() {
         tail -n 15 "$FREEHOLD_STATE/apt.log" >&2
         die "apt-get could not install: $* (whole log: $FREEHOLD_STATE/apt.log)"
     fi
+    stays "packages that script/bootstrap installed" "apt-get purge --autoremove $*"
 }
 
 # apt_download_from SUITE PACKAGE FOLDER: fetches one package of another Debian suite, its

@@ -26,12 +26,16 @@ background_runs() {
     [ -n "$started" ] && [ "$(_started "$pid")" = "$started" ]
 }
 
-# background_wait FOLDER NAME WHAT COMMAND...: until the command succeeds, 30 s at most.
+# port_is_free PORT: true when nobody listens on it here.
+port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# background_wait FOLDER NAME WHAT COMMAND...: until the command succeeds, 30 s at most, and the
+# program still runs: an answer could be a stranger's.
 background_wait() {
     local folder=$1 name=$2 what=$3 tries
     shift 3
     for tries in $(seq 1 150); do
-        if "$@" >/dev/null 2>&1; then return 0; fi
+        if "$@" >/dev/null 2>&1 && background_runs "$folder" "$name"; then return 0; fi
         if [ "$tries" -gt 5 ] && ! background_runs "$folder" "$name"; then break; fi
         sleep 0.2
     done

@@ -49,3 +49,9 @@ need_root() {
     printf '       Run it again as root:  sudo %s\n' "${FREEHOLD_COMMAND:-$0}" >&2
     exit "$EXIT_NEEDS_ROOT"
 }
+
+# stays WHAT COMMAND: keeps in mind what a script changed on this machine outside of the tree, and
+# what takes that back; script/demo --down shows it.
+stays() {
+    grep -qxF "$1: $2" "$FREEHOLD_STATE/stays" 2>/dev/null || printf '%s: %s\n' "$1" "$2" >>"$FREEHOLD_STATE/stays"
+}

@@ -64,6 +64,9 @@ install_compose_from_trixie() {
         dpkg-deb -x "$package" "$folder/root"
         install -D -m 755 "$folder/root/usr/libexec/docker/cli-plugins/docker-compose" \
             /usr/local/lib/docker/cli-plugins/docker-compose
+        stays "Compose v2 that script/bootstrap installed" "rm /usr/local/lib/docker/cli-plugins/docker-compose"
+    else
+        stays "Compose v2 that script/bootstrap installed" "apt-get purge docker-compose"
     fi
     rm -rf "$folder"
 }
@@ -85,10 +88,12 @@ engine_start() {
     if [ -d /run/systemd/system ]; then
         say "starting the Docker engine (systemctl start docker)"
         systemctl start docker || die "systemctl could not start docker: see  journalctl -u docker"
+        stays "the Docker engine that script/bootstrap started" "systemctl stop docker.socket docker"
     else
         local log=/var/log/freehold-dockerd.log
         say "starting the Docker engine (no systemd here; log: $log)"
         setsid nohup dockerd >"$log" 2>&1 </dev/null &
+        stays "the Docker engine that script/bootstrap started" 'kill $(cat /var/run/docker.pid)'
     fi
     local tries
     for tries in $(seq 1 120); do
