@@ -150,10 +150,16 @@ impl Drop for Portal {
 }
 
 /// The Python of the page.
-fn python_of_the_page() -> String {
+pub fn python_of_the_page() -> String {
+    code_of_the_page("python")
+}
+
+/// The code of the page in a language.
+pub fn code_of_the_page(language: &str) -> String {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/tenant-apps.md");
     let text = fs::read_to_string(page).unwrap();
-    let code = text.split("```python\n").nth(1).unwrap().split("\n```").next().unwrap();
+    let code =
+        text.split(&format!("```{language}\n")).nth(1).unwrap().split("\n```").next().unwrap();
     format!("{code}\n")
 }
 

@@ -6,6 +6,7 @@ mod audit;
 mod commands;
 mod fake;
 mod ingest;
+mod ingest_proxy;
 mod licensing;
 mod local;
 mod requests;

@@ -1,7 +1,7 @@
 //! What is to be sent to the portal, each batch in a file until the portal has it: sent again after an
 //! outage, word for word and under the same id, so that nothing is lost or counted twice.
 
-use crate::portal::Portal;
+use crate::portal::{Line, Portal};
 use serde_json::{Value, json};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -59,7 +59,7 @@ impl Outbox {
         std::thread::spawn(move || {
             loop {
                 for batch in portal.outbox.batches() {
-                    if let Err(reason) = send(&portal, &batch) {
+                    if let Err(reason) = send(&portal.line, &batch) {
                         eprintln!("the portal has not taken a batch: {reason}");
                         break;
                     }
@@ -71,16 +71,17 @@ impl Outbox {
 }
 
 /// Sends one batch. The error says why it must be sent again.
-fn send(portal: &Portal, file: &Path) -> Result<(), String> {
+fn send(line: &Line, file: &Path) -> Result<(), String> {
     let text = std::fs::read(file).map_err(|error| error.to_string())?;
     let kept: Value = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
     let (path, body) = (kept["path"].as_str(), kept["body"].as_str());
     let (status, answer) =
-        portal.line.post(path.unwrap_or_default(), body.unwrap_or_default().as_bytes())?;
+        line.post(path.unwrap_or_default(), body.unwrap_or_default().as_bytes())?;
     match status {
         200 => std::fs::remove_file(file).map_err(|error| error.to_string()),
-        429 | 503 => Err(status.to_string()),
-        // A defect of the app or its key: for a person to look at.
+        // The portal is away behind its proxy, or the key has ended and the next deploy brings another.
+        401 | 408 | 429 | 500.. => Err(status.to_string()),
+        // A defect of the app: for a person to look at.
         _ => {
             eprintln!("the portal refuses a batch: {status} {answer}");
             std::fs::rename(file, file.with_extension("refused")).map_err(|error| error.to_string())
@@ -95,4 +96,69 @@ fn id() -> Result<String, String> {
         .and_then(|mut random| random.read_exact(&mut bytes))
         .map_err(|error| format!("/dev/urandom: {error}"))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::TcpListener;
+
+    /// Answers one request with each of these, and gives the bodies that came.
+    fn portal(answers: &'static [u16]) -> (String, std::thread::JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let serving = std::thread::spawn(move || {
+            let mut bodies = Vec::new();
+            for status in answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut from = BufReader::new(stream.try_clone().unwrap());
+                let (mut length, mut line) = (0, String::new());
+                while from.read_line(&mut line).unwrap() > 2 {
+                    let lower = line.to_ascii_lowercase();
+                    if let Some(value) = lower.strip_prefix("content-length:") {
+                        length = value.trim().parse().unwrap();
+                    }
+                    line.clear();
+                }
+                let mut body = vec![0; length];
+                from.read_exact(&mut body).unwrap();
+                bodies.push(String::from_utf8(body).unwrap());
+                write!(
+                    stream,
+                    "HTTP/1.1 {status} X\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}"
+                )
+                .unwrap();
+            }
+            bodies
+        });
+        (url, serving)
+    }
+
+    #[test]
+    fn a_batch_waits_until_the_portal_itself_has_taken_or_refused_it() {
+        const LATER: [u16; 8] = [502, 504, 401, 408, 429, 500, 503, 599];
+        const ANSWERS: [u16; 10] = [502, 504, 401, 408, 429, 500, 503, 599, 200, 422];
+        let (url, serving) = portal(&ANSWERS);
+        let line = Line::to(&url);
+        let folder = std::env::temp_dir().join(format!("freehold-outbox-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let outbox = Outbox::new(&folder);
+        outbox.keep("/api/v1/tenant-logs", br#"{"logs":[1]}"#).unwrap();
+        outbox.keep("/api/v1/tenant-logs", br#"{"logs":[2]}"#).unwrap();
+        for status in LATER {
+            assert_eq!(send(&line, &outbox.batches()[0]), Err(status.to_string()));
+            assert_eq!(outbox.waiting(), 2, "{status}");
+        }
+        send(&line, &outbox.batches()[0]).unwrap();
+        send(&line, &outbox.batches()[0]).unwrap();
+        assert_eq!(outbox.waiting(), 0);
+        let kept: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path()).collect();
+        assert_eq!(kept.len(), 1, "{kept:?}");
+        assert_eq!(kept[0].extension().unwrap(), "refused");
+        // Word for word the same each time.
+        let bodies = serving.join().unwrap();
+        assert!(bodies[0].contains("[1]") && bodies[..9].iter().all(|body| *body == bodies[0]));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }

@@ -74,6 +74,12 @@ impl Portal {
 }
 
 impl Line {
+    /// To an address, with some key.
+    #[cfg(test)]
+    pub(crate) fn to(url: &str) -> Self {
+        Self { url: url.to_owned(), key: "key".to_owned(), agent: agent(None).unwrap() }
+    }
+
     /// Posts a JSON document: the status and the document that was answered. The error is that of the
     /// connection.
     pub(crate) fn post(&self, path: &str, body: &[u8]) -> Result<(u16, Value), String> {
