@@ -283,6 +283,21 @@ fn links_in_the_documentation_lead_somewhere() {
     none(offenders, "links must lead somewhere");
 }
 
+/// Tests in tests/packages run what the install guide says; the README must not say other things.
+#[test]
+fn the_readme_leads_to_a_host_as_the_install_guide_does() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let guide = fs::read_to_string(root().join("docs/install.md")).unwrap();
+    let way = readme.split("\n## Five minutes to a real host\n").nth(1).unwrap();
+    let way = way.split("\n## ").next().unwrap();
+    let blocks = way.split("```sh\n").skip(1).map(|part| part.split("```").next().unwrap());
+    let commands = blocks.flat_map(str::lines).map(|line| line.split("  #").next().unwrap().trim());
+    let commands: Vec<_> = commands.filter(|command| !command.is_empty()).collect();
+    assert!(commands.len() > 10, "{commands:?}");
+    let strange = commands.into_iter().filter(|command| !guide.contains(command));
+    none(strange.map(str::to_owned).collect(), "docs/install.md must have the README's commands");
+}
+
 #[test]
 fn the_changelog_has_an_unreleased_part() {
     let text = fs::read_to_string(root().join("CHANGELOG.md")).unwrap();
