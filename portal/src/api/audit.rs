@@ -25,7 +25,9 @@ pub struct AuditRow {
     pub object_kind: String,
     /// Which one.
     pub object_id: String,
-    /// The particulars; never a secret. Its names are sorted: as compact JSON it is what was hashed.
+    /// The particulars; never a secret. `requestId` is the request that asked for it: what its answer had as
+    /// `x-request-id`. What the portal did by itself has none. Its names are sorted: as compact JSON it is what
+    /// was hashed.
     pub detail: serde_json::Value,
     /// Hash of the entry before it.
     pub prev_hash: Sha256Digest,

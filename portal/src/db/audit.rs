@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Read, Tx, codec};
 use crate::{
-    domain::audit::{Hashed, Walk},
+    domain::audit::{Hashed, REQUEST, Walk},
     error::AppError,
 };
 
@@ -21,7 +21,7 @@ pub struct Entry<'a> {
     pub object_kind: &'a str,
     /// Its identifier.
     pub object_id: &'a str,
-    /// The rest, as a JSON object. Never a secret.
+    /// The rest, as a JSON object. Never a secret. [`append`] adds the request ([`REQUEST`]).
     pub detail: Value,
 }
 
@@ -84,6 +84,12 @@ impl AuditRow {
 /// # Errors
 /// When the database fails.
 pub fn append(tx: &Tx<'_>, entry: &Entry<'_>) -> Result<(), AppError> {
+    let Value::Object(mut detail) = entry.detail.clone() else {
+        return Err(AppError::bug("the particulars of an audit entry are no object"));
+    };
+    if let Some(request) = tx.request() {
+        detail.insert(REQUEST.to_owned(), request.into());
+    }
     let last = head(tx)?;
     let mut row = AuditRow {
         n: last.n + 1,
@@ -92,7 +98,7 @@ pub fn append(tx: &Tx<'_>, entry: &Entry<'_>) -> Result<(), AppError> {
         action: entry.action.to_owned(),
         object_kind: entry.object_kind.to_owned(),
         object_id: entry.object_id.to_owned(),
-        detail: codec::to_json(&entry.detail)?,
+        detail: codec::to_json(&detail)?,
         prev_hash: last.hash,
         hash: Sha256Digest::ZERO,
     };

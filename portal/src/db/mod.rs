@@ -51,7 +51,7 @@ pub mod users;
 mod writer;
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     fmt,
     path::{Path, PathBuf},
     sync::{
@@ -125,7 +125,11 @@ pub(crate) type WakeHook = Arc<OnceLock<Box<dyn Fn(AgentId) + Send + Sync>>>;
 
 /// The database. Clones share it.
 #[derive(Clone)]
-pub struct Db(Arc<Inner>);
+pub struct Db {
+    inner: Arc<Inner>,
+    /// The request that is served by it, if any.
+    request: Option<Arc<str>>,
+}
 
 struct Inner {
     path: PathBuf,
@@ -142,7 +146,7 @@ struct Inner {
 
 impl fmt::Debug for Db {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Db({})", self.0.path.display())
+        write!(f, "Db({})", self.inner.path.display())
     }
 }
 
@@ -183,7 +187,7 @@ impl Db {
         };
         let writer = writer::start(connection, desk, schema.nice)
             .map_err(|source| OpenError::Thread { source })?;
-        Ok(Self(Arc::new(Inner {
+        let inner = Inner {
             path: path.to_owned(),
             writer,
             readers: Mutex::new(readers),
@@ -194,42 +198,50 @@ impl Db {
             wake,
             licensing: LicensingHook::new(),
             seen,
-        })))
+        };
+        Ok(Self { inner: Arc::new(inner), request: None })
+    }
+
+    /// The same database for what a request asks: whatever is written through it is the request's, and its
+    /// entries of the audit log name it. What the portal does by itself has no request.
+    #[must_use]
+    pub fn for_request(&self, id: &str) -> Self {
+        Self { inner: Arc::clone(&self.inner), request: Some(id.into()) }
     }
 
     /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.0.path
+        &self.inner.path
     }
 
     /// The time now, by the clock that transactions use.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.0.clock.now()
+        self.inner.clock.now()
     }
 
     /// Says who is told about [`Tx::wake`] after a commit. Only the first call counts.
     pub fn on_wake(&self, hook: impl Fn(AgentId) + Send + Sync + 'static) {
-        drop(self.0.wake.set(Box::new(hook)));
+        drop(self.inner.wake.set(Box::new(hook)));
     }
 
     /// Says who is told, on the writer's caller's thread and before that caller gets its answer,
     /// when a transaction has changed what license validation depends on. Only the first call counts.
     pub fn on_licensing(&self, hook: impl Fn(&Self) + Send + Sync + 'static) {
-        drop(self.0.licensing.set(Box::new(hook)));
+        drop(self.inner.licensing.set(Box::new(hook)));
     }
 
     /// How long commits took.
     #[must_use]
     pub fn commits(&self) -> &Commits {
-        &self.0.commits
+        &self.inner.commits
     }
 
     /// Why nothing can be written any more, if so.
     #[must_use]
     pub fn fatal(&self) -> Option<String> {
-        self.0.fatal.get().map(str::to_owned)
+        self.inner.fatal.get().map(str::to_owned)
     }
 
     /// Refuses what would be acknowledged without a write while nothing can be written.
@@ -237,7 +249,7 @@ impl Db {
     /// # Errors
     /// [`crate::error::Kind::Unavailable`].
     pub fn check_writable(&self) -> Result<(), AppError> {
-        if self.0.fatal.get().is_some() { Err(storage_failed()) } else { Ok(()) }
+        if self.inner.fatal.get().is_some() { Err(storage_failed()) } else { Ok(()) }
     }
 
     /// Runs a closure in a transaction and waits until it is on the disk.
@@ -252,11 +264,16 @@ impl Db {
         write: impl FnOnce(&Tx<'_>) -> Result<T, AppError> + Send + 'static,
     ) -> Result<T, AppError> {
         self.check_writable()?;
-        let (task, answer) =
-            writer::task(move |tx| write(tx).map(|value| (value, tx.licensing.get())));
-        self.0.writer.send(task).map_err(|_| storage_failed())?;
+        let request = self.request.clone();
+        let (task, answer) = writer::task(move |tx| {
+            if let Some(request) = request {
+                tx.request.get_or_init(|| request);
+            }
+            write(tx).map(|value| (value, tx.licensing.get()))
+        });
+        self.inner.writer.send(task).map_err(|_| storage_failed())?;
         let (value, licensing) = answer.recv().unwrap_or_else(|_| Err(storage_failed()))?;
-        if licensing && let Some(hook) = self.0.licensing.get() {
+        if licensing && let Some(hook) = self.inner.licensing.get() {
             hook(self);
         }
         Ok(value)
@@ -272,26 +289,26 @@ impl Db {
     ) -> Result<T, AppError> {
         let lease = self.borrow_reader();
         let transaction = lease.connection().unchecked_transaction()?;
-        let now = self.0.clock.now();
-        let result = read(&Read { connection: &transaction, now, seen: &self.0.seen });
+        let now = self.inner.clock.now();
+        let result = read(&Read { connection: &transaction, now, seen: &self.inner.seen });
         transaction.finish()?;
         result
     }
 
     fn borrow_reader(&self) -> ReaderLease<'_> {
-        let mut readers = lock(&self.0.readers);
+        let mut readers = lock(&self.inner.readers);
         loop {
             if let Some(connection) = readers.pop() {
-                return ReaderLease { inner: &self.0, connection: Some(connection) };
+                return ReaderLease { inner: &self.inner, connection: Some(connection) };
             }
-            readers = self.0.returned.wait(readers).unwrap_or_else(PoisonError::into_inner);
+            readers = self.inner.returned.wait(readers).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     /// Finishes the writes that wait, writes down when agents were last seen, folds the write-ahead log
     /// into the file and ends the writer. Later writes are refused.
     pub fn close(&self) {
-        if self.0.fatal.get().is_none()
+        if self.inner.fatal.get().is_none()
             && let Err(error) = self.save_seen()
         {
             tracing::warn!(
@@ -300,7 +317,7 @@ impl Db {
             );
         }
         let (done, wait) = sync_channel(1);
-        if self.0.writer.send(writer::Task::Stop(done)).is_ok()
+        if self.inner.writer.send(writer::Task::Stop(done)).is_ok()
             && wait.recv_timeout(Duration::from_secs(30)).is_err()
         {
             tracing::warn!("the database thread did not end in time");
@@ -369,6 +386,7 @@ pub struct Tx<'c> {
     read: Read<'c>,
     wakes: RefCell<Vec<AgentId>>,
     licensing: Cell<bool>,
+    request: OnceCell<Arc<str>>,
 }
 
 impl fmt::Debug for Tx<'_> {
@@ -390,7 +408,13 @@ impl<'c> Tx<'c> {
             read: Read { connection, now, seen },
             wakes: RefCell::new(Vec::new()),
             licensing: Cell::new(false),
+            request: OnceCell::new(),
         }
+    }
+
+    /// The request that asked for it; none for what the portal does by itself.
+    fn request(&self) -> Option<&str> {
+        self.request.get().map(AsRef::as_ref)
     }
 
     /// Wakes an agent's parked poll once this transaction is on the disk.

@@ -102,7 +102,7 @@ impl Db {
     /// # Errors
     /// When the database fails; then it is all tried again the next time.
     pub fn save_seen(&self) -> Result<usize, AppError> {
-        let book = &self.0.seen;
+        let book = &self.inner.seen;
         if !book.begin_round() {
             return Ok(0);
         }

@@ -3,6 +3,11 @@
 
 use freehold_protocol::{ids::Sha256Digest, time::Timestamp};
 
+/// Name in the particulars of the request that asked for the change: what its answer had as `x-request-id`,
+/// and the portal's log names. It stands there, and not in a column, so that the hash covers it and entries
+/// from before it was noted stay as they were hashed.
+pub const REQUEST: &str = "requestId";
+
 /// What the hash of an entry covers.
 #[derive(Debug, Clone, Copy)]
 pub struct Hashed<'a> {

@@ -135,10 +135,10 @@ impl PortalHandler {
         left: &Cell<Option<Left>>,
     ) -> Result<Answer, AppError> {
         let portal = &*self.portal;
+        let db = portal.db.for_request(request.id.as_str());
         let keys = portal.keys.current();
-        let caller =
-            auth::authenticate(&request.head, request.peer, &portal.db, &keys, &self.throttle)?;
-        self.rates.caller(caller.id(), portal.db.now(), left)?;
+        let caller = auth::authenticate(&request.head, request.peer, &db, &keys, &self.throttle)?;
+        self.rates.caller(caller.id(), db.now(), left)?;
         caller.require(route.permission())?;
         let url = portal.config.public_url();
         let parts = Parts {
@@ -152,7 +152,7 @@ impl PortalHandler {
             guard_of_logins: &self.logins,
         };
         let guard = Guard::new(caller.tenant(), scope::reach(&route));
-        let context = Context::new(&portal.db, guard, parts, &caller, request)?;
+        let context = Context::new(&db, guard, parts, &caller, request)?;
         admin::dispatch(&context, route)
     }
 
@@ -160,7 +160,7 @@ impl PortalHandler {
     fn door(&self, route: &AdminRoute, request: &Request) -> Option<Result<Answer, AppError>> {
         let keys = self.portal.keys.current();
         let door = Door {
-            db: &self.portal.db,
+            db: &self.portal.db.for_request(request.id.as_str()),
             keys: &keys,
             hasher: &self.portal.hasher,
             guard: &self.logins,

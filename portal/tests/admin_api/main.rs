@@ -6,6 +6,7 @@ mod harness;
 
 mod access;
 mod agents_edge;
+mod audit;
 mod blueprints;
 mod conformance;
 mod edge;

@@ -24,7 +24,7 @@ use crate::{
         record_report::RecordReport,
     },
     context::Portal,
-    db::agents::AgentRow,
+    db::{Db, agents::AgentRow},
     error::AppError,
 };
 
@@ -38,26 +38,27 @@ pub fn handle(
     route: &AgentRoute,
     request: &Request,
 ) -> Result<Response, AppError> {
+    let db = portal.db.for_request(request.id.as_str());
     match route {
         AgentRoute::Trust => Ok(trust(portal)),
-        AgentRoute::Enroll => enroll(portal, request),
+        AgentRoute::Enroll => enroll(portal, &db, request),
         AgentRoute::Poll => {
             let agent = signature::verify(portal, request)?.id;
-            poll::poll(portal, agent, request)
+            poll::poll(portal, &db, agent, request)
         }
         AgentRoute::Inventory => {
             let agent = signature::verify(portal, request)?.id;
             let inventory: Inventory = input::exact_body(request)?;
-            portal.db.write(move |tx| RecordInventory { agent, inventory }.apply(tx))?;
+            db.write(move |tx| RecordInventory { agent, inventory }.apply(tx))?;
             Ok(Response::no_content())
         }
         AgentRoute::Events(job) => {
             let agent = signature::verify(portal, request)?.id;
-            events(portal, agent, *job, request)
+            events(portal, &db, agent, *job, request)
         }
         AgentRoute::Report(job) => {
             let agent = signature::verify(portal, request)?;
-            report(portal, &agent, *job, request)
+            report(portal, &db, &agent, *job, request)
         }
     }
 }
@@ -69,32 +70,33 @@ fn trust(portal: &Portal) -> Response {
     Response::json(200, &keys.trust_after(skip)).with_header("cache-control", "no-store")
 }
 
-fn enroll(portal: &Portal, request: &Request) -> Result<Response, AppError> {
+fn enroll(portal: &Portal, db: &Db, request: &Request) -> Result<Response, AppError> {
     let asked: EnrollRequest = input::exact_body(request)?;
     if asked.agent_version.len() > 64 {
         return Err(AppError::invalid("/agentVersion", "use at most 64 bytes"));
     }
     let keys = portal.keys.current();
-    let answer = portal.db.write(move |tx| Enroll(asked).apply(tx, &keys))?;
+    let answer = db.write(move |tx| Enroll(asked).apply(tx, &keys))?;
     Ok(Response::json(200, &answer))
 }
 
 fn events(
     portal: &Portal,
+    db: &Db,
     agent: AgentId,
     job: JobId,
     request: &Request,
 ) -> Result<Response, AppError> {
     let sent: EventsRequest = input::exact_body(request)?;
     let lease_secs = i64::from(portal.config.lease_secs);
-    let answer = portal
-        .db
-        .write(move |tx| RecordEvents { agent, job, request: sent, lease_secs }.apply(tx))?;
+    let answer =
+        db.write(move |tx| RecordEvents { agent, job, request: sent, lease_secs }.apply(tx))?;
     Ok(Response::json(200, &answer))
 }
 
 fn report(
     portal: &Portal,
+    db: &Db,
     agent: &AgentRow,
     job: JobId,
     request: &Request,
@@ -103,7 +105,7 @@ fn report(
     let keys = portal.keys.current();
     // Its signature is checked here, not in the transaction, for which others wait.
     let report = RecordReport::open(agent, job, sent.report, keys.portal())?;
-    portal.db.write(move |tx| report.apply(tx, &keys))?;
+    db.write(move |tx| report.apply(tx, &keys))?;
     Ok(Response::no_content())
 }
 

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     app::poll::{Pace, Poll, Timing, Turn},
     context::Portal,
+    db::Db,
     error::AppError,
     keys::{PortalKeys, mint},
     waiting_room::Woke,
@@ -40,6 +41,7 @@ const ORDER_SECS: u32 = 1;
 /// Answers a poll.
 pub(super) fn poll(
     portal: &Portal,
+    db: &Db,
     agent: AgentId,
     request: &Request,
 ) -> Result<Response, AppError> {
@@ -63,7 +65,7 @@ pub(super) fn poll(
     let (mut away, mut called) = (false, false);
     let (turn, keys) = loop {
         let keys = portal.keys.current();
-        let turn = turn(portal, &look, &keys, called)?;
+        let turn = turn(db, &look, &keys, called)?;
         look.first = false;
         let news = !turn.is_quiet()
             || keys.trust_version() > asked.trust_version
@@ -112,20 +114,15 @@ pub(super) fn poll(
 
 /// One look for work. Whoever was called for a job goes straight to the transaction that signs it;
 /// anybody else reads first, and mostly that is all.
-fn turn(
-    portal: &Portal,
-    look: &Poll,
-    keys: &Arc<PortalKeys>,
-    called: bool,
-) -> Result<Turn, AppError> {
+fn turn(db: &Db, look: &Poll, keys: &Arc<PortalKeys>, called: bool) -> Result<Turn, AppError> {
     if !called {
-        portal.db.check_writable()?;
-        if let Some(turn) = portal.db.read(|read| look.look(read, keys))? {
+        db.check_writable()?;
+        if let Some(turn) = db.read(|read| look.look(read, keys))? {
             return Ok(turn);
         }
     }
     let (look, keys) = (look.clone(), Arc::clone(keys));
-    portal.db.write(move |tx| look.apply(tx, &keys))
+    db.write(move |tx| look.apply(tx, &keys))
 }
 
 fn check(asked: &PollRequest) -> Result<(), AppError> {

@@ -1,6 +1,7 @@
 //! The agent API from the outside of its handlers: a real database, real keys, a scripted agent.
 
 mod aged;
+mod audited;
 mod delivered;
 mod edges;
 mod given_up;
