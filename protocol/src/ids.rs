@@ -21,8 +21,8 @@ pub use port::{Port, PortRange};
 pub(crate) mod limits {
     pub(crate) use super::{
         names::{
-            MAX_DOMAIN_CHARS, MAX_HOST_NAME_CHARS, MAX_LOCAL_CHARS, MAX_SLUG_CHARS,
-            MIN_DOMAIN_CHARS, MIN_NAME_CHARS, RESERVED_SLUGS,
+            MAX_DOMAIN_CHARS, MAX_EMAIL_CHARS, MAX_HOST_NAME_CHARS, MAX_LOCAL_CHARS,
+            MAX_SLUG_CHARS, MIN_DOMAIN_CHARS, MIN_NAME_CHARS, RESERVED_SLUGS,
         },
         port::MIN_PORT,
     };

@@ -9,8 +9,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use crate::ids::{
     BlueprintName, Domain, Email, HostName, ImageRef, Nonce, Port, Sha256Digest, TenantSlug,
     limits::{
-        MAX_DOMAIN_CHARS, MAX_HOST_NAME_CHARS, MAX_LOCAL_CHARS, MAX_SLUG_CHARS, MIN_DOMAIN_CHARS,
-        MIN_NAME_CHARS, MIN_PORT, RESERVED_SLUGS,
+        MAX_DOMAIN_CHARS, MAX_EMAIL_CHARS, MAX_HOST_NAME_CHARS, MAX_LOCAL_CHARS, MAX_SLUG_CHARS,
+        MIN_DOMAIN_CHARS, MIN_NAME_CHARS, MIN_PORT, RESERVED_SLUGS,
     },
 };
 use crate::keys::{PublicKey, SealPublicKey};
@@ -20,8 +20,9 @@ const SLUG: &str = "^[a-z](?:-?[a-z0-9])*$";
 /// Labels of a DNS name; the last begins with a letter.
 const DOMAIN: &str =
     r"^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$";
-/// A mailbox without quotes and comments; its domain in any case.
-const EMAIL: &str = r"^[A-Za-z0-9_%+'][A-Za-z0-9_%+'-]*(?:\.[A-Za-z0-9_%+'-]+)*@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$";
+/// A mailbox without quotes and comments; its domain in any case, and ending as all do that there are: in two
+/// letters at least.
+const EMAIL: &str = r"^[A-Za-z0-9_%+'][A-Za-z0-9_%+'-]*(?:\.[A-Za-z0-9_%+'-]+)*@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]{0,61}[A-Za-z0-9]$";
 const UUID: &str = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$";
 /// The base64 of 32 bytes.
 const KEY: &str = "^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$";
@@ -64,9 +65,9 @@ text!(Domain, {
     "description": "A full DNS name in lower-case ASCII.", "examples": ["acme.example.com"],
 });
 text!(Email, {
-    "type": "string", "pattern": EMAIL,
-    "maxLength": MAX_LOCAL_CHARS + 1 + MAX_DOMAIN_CHARS,
-    "description": "A plain e-mail address.", "examples": ["anna@example.com"],
+    "type": "string", "pattern": EMAIL, "maxLength": MAX_EMAIL_CHARS,
+    "description": format!("A plain e-mail address, with at most {MAX_LOCAL_CHARS} characters before its @."),
+    "examples": ["anna@example.com"],
 });
 text!(Sha256Digest, {
     "type": "string", "pattern": "^[0-9a-f]{64}$", "description": "A SHA-256 digest (FIPS 180-4) in hex.",

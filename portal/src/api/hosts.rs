@@ -59,6 +59,7 @@ pub struct UpdateHost {
 /// `POST /hosts/{name}/revoke`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("required" = ["confirm"]))]
 pub struct RevokeHost {
     /// The host's name once more, since its agent never gets back in with the keys that it has.
     #[serde(default)]

@@ -15,24 +15,35 @@ pub const DEFAULT_API_KEYS: u32 = 5;
 /// Largest number of users that a plan may name.
 pub const MAX_PLAN_USERS: u32 = 10_000_000;
 
+/// Most that a plan may allow of memory, processors or disk, each in its unit.
+pub const MAX_QUOTA: u32 = i32::MAX.cast_unsigned();
+
 /// What the tenants of a plan may want of their hosts. What is absent is not bounded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Quotas {
     /// Memory in MiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = MAX_QUOTA))]
     pub memory_mb: Option<u32>,
     /// Thousandths of a processor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = MAX_QUOTA))]
     pub cpu_millis: Option<u32>,
     /// Disk in GiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = MAX_QUOTA))]
     pub disk_gb: Option<u32>,
 }
 
 /// `POST /plans`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend(
+    "if" = { "properties": { "expiryStrategy": { "const": "grace" } } },
+    "then" = { "required": ["graceDays"], "properties": { "graceDays": { "type": "integer", "minimum": 1 } } },
+    "else" = { "properties": { "graceDays": { "type": "null" } } },
+))]
 pub struct CreatePlan {
     /// Its short name, spelled like a blueprint's; apps see it as the license's tier. It can never
     /// be changed.
@@ -104,12 +115,15 @@ pub struct UpdatePlan {
     pub max_api_keys: Option<u32>,
     /// Memory in MiB; 0 takes the bound away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = MAX_QUOTA))]
     pub memory_mb: Option<u32>,
     /// Thousandths of a processor; 0 takes the bound away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = MAX_QUOTA))]
     pub cpu_millis: Option<u32>,
     /// Disk in GiB; 0 takes the bound away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = MAX_QUOTA))]
     pub disk_gb: Option<u32>,
     /// What happens when a license's time is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -25,6 +25,10 @@ pub const MAX_PENDING: u32 = 1000;
 /// `POST /requests`: everything of `POST /tenants`, and why.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend(
+    "if" = { "required": ["adminName"], "properties": { "adminName": { "type": "string" } } },
+    "then" = { "required": ["adminEmail"], "properties": { "adminEmail": { "type": "string" } } },
+))]
 pub struct CreateRequest {
     /// The customer's identifier.
     #[schemars(with = "CustomerId")]
@@ -56,7 +60,7 @@ pub struct CreateRequest {
     pub blueprint: String,
     /// The release's number; the newest when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = u32::MAX))]
     pub release: Option<u32>,
     /// Values of the settings that the blueprint declares.
     #[serde(default)]
@@ -70,7 +74,11 @@ pub struct CreateRequest {
     #[schemars(with = "Option<super::schema::PersonText>")]
     pub admin_name: Option<String>,
     /// Where its certificate comes from; ACME when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "super::object_or_null",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub certificate: Option<Certificate>,
 }
 

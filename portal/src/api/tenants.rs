@@ -19,6 +19,10 @@ pub const MAX_NAME_CHARS: usize = 120;
 /// `POST /tenants`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend(
+    "if" = { "required": ["adminName"], "properties": { "adminName": { "type": "string" } } },
+    "then" = { "required": ["adminEmail"], "properties": { "adminEmail": { "type": "string" } } },
+))]
 pub struct CreateTenant {
     /// Its short name, a [`TenantSlug`]. It can never be changed.
     #[schemars(with = "TenantSlug")]
@@ -37,7 +41,7 @@ pub struct CreateTenant {
     pub blueprint: String,
     /// The release's number; the newest when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = u32::MAX))]
     pub release: Option<u32>,
     /// Values of the settings that the blueprint declares.
     #[serde(default)]
@@ -69,6 +73,11 @@ pub struct CreateTenant {
 /// Where a certificate comes from, as an admin writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend(
+    "if" = { "properties": { "source": { "const": "installed" } } },
+    "then" = { "required": ["name"], "properties": { "name": { "type": "string" } } },
+    "else" = { "properties": { "name": { "type": "null" } } },
+))]
 pub struct Certificate {
     /// `acme` or `installed`.
     #[schemars(with = "super::schema::CertificateWord")]
@@ -94,7 +103,7 @@ pub struct UpdateTenant {
     pub domain: Option<String>,
     /// The release that the next deployment brings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = u32::MAX))]
     pub release: Option<u32>,
     /// Settings to change; `null` takes one back to its default. Others stay.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -118,13 +127,17 @@ pub struct UpdateTenant {
 pub struct DeployTenant {
     /// The release to bring; the wanted one when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = u32::MAX))]
     pub release: Option<u32>,
 }
 
 /// `POST /tenants/{slug}/remove`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend(
+    "if" = { "properties": { "data": { "const": "delete" } } },
+    "then" = { "required": ["confirm"], "properties": { "confirm": { "type": "string" } } },
+))]
 pub struct RemoveTenant {
     /// `keep` or `delete`: what happens to its volumes and secrets. There is no default.
     #[schemars(with = "super::schema::DataWord")]

@@ -12,6 +12,10 @@ pub const MAX_TOKEN_DAYS: u32 = 3650;
 /// `POST /tokens`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend(
+    "if" = { "properties": { "role": { "const": "owner" } } },
+    "then" = { "properties": { "tenant": { "type": "null" } } },
+))]
 pub struct CreateToken {
     /// What it is for, such as `ci` or `anna`. Unique among tokens that are not revoked.
     #[schemars(with = "super::schema::TokenName")]

@@ -77,6 +77,16 @@ pub struct SessionView {
 /// `POST /users`. It has no `Debug`, since `password` is a secret.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("allOf" = [
+    {
+        "if": { "required": ["keepPassword"], "properties": { "keepPassword": { "const": true } } },
+        "then": { "required": ["password"], "properties": { "password": { "type": "string" } } },
+    },
+    {
+        "if": { "properties": { "role": { "const": "owner" } } },
+        "then": { "properties": { "tenant": { "type": "null" } } },
+    },
+]))]
 #[expect(missing_debug_implementations, reason = "may hold a secret")]
 pub struct CreateUser {
     /// An e-mail address; capital letters count as small ones.
@@ -105,6 +115,10 @@ pub struct CreateUser {
 /// `POST /users/{id}/reset-password`. It has no `Debug`, since `password` is a secret.
 #[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend(
+    "if" = { "required": ["keepPassword"], "properties": { "keepPassword": { "const": true } } },
+    "then" = { "required": ["password"], "properties": { "password": { "type": "string" } } },
+))]
 #[expect(missing_debug_implementations, reason = "may hold a secret")]
 pub struct ResetPassword {
     /// The new password; the portal draws one when absent.

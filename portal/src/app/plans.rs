@@ -9,7 +9,7 @@ use super::{
     tenant_input::{Fields, given},
 };
 use crate::{
-    api::plans::{self as wire, DEFAULT_API_KEYS, MAX_API_KEYS, MAX_PLAN_USERS},
+    api::plans::{self as wire, DEFAULT_API_KEYS, MAX_API_KEYS, MAX_PLAN_USERS, MAX_QUOTA},
     db::{
         Read, Tx,
         audit::{self, Entry},
@@ -133,7 +133,7 @@ impl CreatePlan {
             ("/quotas/cpuMillis", quotas.cpu_millis),
             ("/quotas/diskGb", quotas.disk_gb),
         ] {
-            bounded(&mut fields, pointer, value, 1, i32::MAX.cast_unsigned());
+            bounded(&mut fields, pointer, value, 1, MAX_QUOTA);
         }
         fields.done()?;
         let name = given(name)?;
@@ -222,14 +222,13 @@ impl UpdatePlan {
         }
         bounded(&mut fields, "/maxUsers", request.max_users, 0, MAX_PLAN_USERS);
         bounded(&mut fields, "/maxApiKeys", request.max_api_keys, 1, MAX_API_KEYS);
-        let most = i32::MAX.cast_unsigned();
         let quotas = &mut plan.quotas;
         for (pointer, value, bound) in [
             ("/memoryMb", request.memory_mb, &mut quotas.memory_mb),
             ("/cpuMillis", request.cpu_millis, &mut quotas.cpu_millis),
             ("/diskGb", request.disk_gb, &mut quotas.disk_gb),
         ] {
-            bounded(&mut fields, pointer, value, 0, most);
+            bounded(&mut fields, pointer, value, 0, MAX_QUOTA);
             if let Some(value) = value {
                 *bound = (value > 0).then_some(value);
             }

@@ -22,6 +22,8 @@ pub(crate) const MIN_DOMAIN_CHARS: usize = 4;
 pub(crate) const MAX_DOMAIN_CHARS: usize = 253;
 /// Longest part of an e-mail address before its `@`, in characters.
 pub(crate) const MAX_LOCAL_CHARS: usize = 64;
+/// Longest e-mail address (RFC 5321, 4.5.3.1.3, without its angle brackets).
+pub(crate) const MAX_EMAIL_CHARS: usize = 254;
 
 fn is_slug(text: &str, max: usize) -> bool {
     let bytes = text.as_bytes();
@@ -155,7 +157,10 @@ impl FromStr for Email {
             && !local.ends_with('.')
             && !local.contains("..")
             && local.bytes().all(|b| b.is_ascii_alphanumeric() || b"._%+-'".contains(&b));
-        if !local_ok || domain.to_ascii_lowercase().parse::<Domain>().is_err() {
+        if !local_ok
+            || text.len() > MAX_EMAIL_CHARS
+            || domain.to_ascii_lowercase().parse::<Domain>().is_err()
+        {
             return Err(refused());
         }
         Ok(Self(text.to_owned()))
