@@ -115,7 +115,12 @@ fn measure(args: &Args) -> ExitCode {
     }
     let (met, missed) = page::verdicts(&results);
     if args.smoke {
-        page::say("\nevery measurement works; figures of so few runs mean nothing");
+        let empty = results.iter().filter(|(_, figures)| figures.is_empty());
+        let left_out: Vec<_> = empty.map(|(measurement, _)| measurement.name).collect();
+        page::say(&format!(
+            "\nthe measurements work, but for {}, which a smoke run leaves out; figures of so few runs mean nothing",
+            left_out.join(", ")
+        ));
     } else {
         page::say(&format!("\ngoals met: {met}, missed: {missed} ({} run)", bench.scale.name));
     }

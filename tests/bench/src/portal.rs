@@ -178,6 +178,12 @@ impl Portal {
     /// Waits until so many polls are parked.
     #[track_caller]
     pub fn wait_parked(&self, count: usize) {
+        self.wait_until_parked(|parked| parked >= count, Duration::from_millis(100));
+    }
+
+    /// Waits until the number of parked polls is as wanted; looks so often.
+    #[track_caller]
+    pub fn wait_until_parked(&self, wanted: impl Fn(usize) -> bool, every: Duration) {
         let ask = request("GET", "/metrics", &[], b"");
         let mut connection = self.connect();
         let began = Instant::now();
@@ -185,11 +191,11 @@ impl Portal {
             let page = String::from_utf8(connection.call(&ask).expect(200)).expect("a text");
             let parked = page.lines().find_map(|line| line.strip_prefix("freehold_polls_parked "));
             let parked: usize = parked.and_then(|text| text.parse().ok()).expect("a gauge");
-            if parked >= count {
+            if wanted(parked) {
                 return;
             }
-            assert!(began.elapsed() < START, "{parked} of {count} polls are parked");
-            std::thread::sleep(Duration::from_millis(100));
+            assert!(began.elapsed() < START, "{parked} polls are parked");
+            std::thread::sleep(every);
         }
     }
 

@@ -72,7 +72,8 @@ impl Prepared {
         command
     }
 
-    fn socket(&self) -> PathBuf {
+    /// The executor's socket.
+    pub fn socket(&self) -> PathBuf {
         self.folder.join("executor.sock")
     }
 

@@ -109,8 +109,8 @@ fn enroll(
 
 /// Adds `count` jobs that rest, spread over all hosts: what years of work leave.
 pub fn history(database: &Path, count: u64) {
-    // In SQL, because a million rows through the portal's own functions would take minutes. The
-    // identifiers are those of the past: smaller than every new one.
+    // In SQL, because a million rows through the portal's own functions would take minutes. They end a
+    // second apart, the last one a minute ago; the identifiers are smaller than every new one.
     let connection = fleet_table(database);
     connection
         .execute(
@@ -118,15 +118,24 @@ pub fn history(database: &Path, count: u64) {
              INSERT INTO jobs (id, host_id, kind, work, state, attempt, max_attempts, not_before, expires_at, expiry_secs,
                                timeout_secs, actor, agent_id, epoch, seq, created_at, updated_at, started_at, ended_at)
              SELECT printf('01000000-0000-7000-8000-%012x', n), fleet.id, 'probe_host', ?2,
-                    CASE WHEN n % 20 = 0 THEN 'failed' ELSE 'succeeded' END, 1, 3, n, n + 3600000, 3600, 300, 'bench',
-                    fleet.agent_id, 1, n + 1, n, n, n, n
-               FROM number JOIN fleet ON fleet.place = number.n % ?3",
+                    CASE WHEN n % 20 = 0 THEN 'failed' ELSE 'succeeded' END, 1, 3, at, at + 3600000, 3600, 300, 'bench',
+                    fleet.agent_id, 1, n + 1, at, at, at, at
+               FROM (SELECT n, CAST(unixepoch('subsec') * 1000 AS INTEGER) - 60000 - (?1 - n) * 1000 AS at FROM number) AS past
+               JOIN fleet ON fleet.place = past.n % ?3",
             rusqlite::params![count, work(), hosts(&connection)],
         )
         .expect("a history is written");
     connection
         .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
         .expect("the log is folded in");
+}
+
+/// How many jobs there are in the database of a portal that does not run.
+pub fn jobs(database: &Path) -> u64 {
+    let connection = rusqlite::Connection::open(database).expect("the portal's database");
+    connection
+        .query_row("SELECT count(*) FROM jobs", [], |row| row.get(0))
+        .expect("the jobs are counted")
 }
 
 /// Puts a running job into the hands of every host but the first `spare`, as in a busy fleet.

@@ -45,14 +45,13 @@ pub(super) fn poll(
     agent: AgentId,
     request: &Request,
 ) -> Result<Response, AppError> {
-    let asked: PollRequest = input::exact_body(request)?;
-    check(&asked)?;
+    let asked = read(request)?;
     let rhythm = Rhythm::of(portal, &asked)?;
     let begun = Instant::now();
     let end = begun + rhythm.hold;
     let mut look = Poll {
         agent,
-        request: asked.clone(),
+        request: asked,
         pace: Pace {
             lease_secs: i64::from(portal.config.lease_secs),
             expect_secs: rhythm.expect_secs(),
@@ -68,8 +67,8 @@ pub(super) fn poll(
         let turn = turn(db, &look, &keys, called)?;
         look.first = false;
         let news = !turn.is_quiet()
-            || keys.trust_version() > asked.trust_version
-            || (turn.conflict && asked.head_proof.is_none());
+            || keys.trust_version() > look.request.trust_version
+            || (turn.conflict && look.request.head_proof.is_none());
         let left = end.saturating_duration_since(Instant::now());
         if news || left.is_zero() {
             break (turn, keys);
@@ -90,7 +89,7 @@ pub(super) fn poll(
     drop(ticket);
     let next_poll_seconds = if away {
         AWAY_SECS
-    } else if turn.conflict && asked.head_proof.is_none() {
+    } else if turn.conflict && look.request.head_proof.is_none() {
         PROOF_SECS
     } else if !turn.links.is_empty() {
         // Whoever has just been given work comes back at once to say that it took it.
@@ -108,12 +107,23 @@ pub(super) fn poll(
         next_poll_seconds,
         wait_seconds: rhythm.wait_secs,
     };
-    let answer = turn.answer(&keys, agent, &asked, &timing)?;
+    answer(turn, &keys, &look, &timing)
+}
+
+#[inline(never)]
+fn answer(
+    turn: Turn,
+    keys: &PortalKeys,
+    look: &Poll,
+    timing: &Timing,
+) -> Result<Response, AppError> {
+    let answer = turn.answer(keys, look.agent, &look.request, timing)?;
     Ok(Response::json(200, &answer))
 }
 
 /// One look for work. Whoever was called for a job goes straight to the transaction that signs it;
 /// anybody else reads first, and mostly that is all.
+#[inline(never)]
 fn turn(db: &Db, look: &Poll, keys: &Arc<PortalKeys>, called: bool) -> Result<Turn, AppError> {
     if !called {
         db.check_writable()?;
@@ -123,6 +133,13 @@ fn turn(db: &Db, look: &Poll, keys: &Arc<PortalKeys>, called: bool) -> Result<Tu
     }
     let (look, keys) = (look.clone(), Arc::clone(keys));
     db.write(move |tx| look.apply(tx, &keys))
+}
+
+#[inline(never)]
+fn read(request: &Request) -> Result<PollRequest, AppError> {
+    let asked = input::exact_body(request)?;
+    check(&asked)?;
+    Ok(asked)
 }
 
 fn check(asked: &PollRequest) -> Result<(), AppError> {

@@ -18,6 +18,7 @@ use crate::{
 /// # Errors
 /// 401; its code is that of [`HttpSigError`], `agent_unknown`, `agent_revoked` or `nonce_repeated`.
 /// 429 when the agent sends too many requests.
+#[inline(never)]
 pub(super) fn verify(portal: &Portal, request: &Request) -> Result<AgentRow, AppError> {
     let header = |name| {
         request.head.get_single(name).ok().flatten().ok_or_else(|| unsigned(HttpSigError::Missing))

@@ -29,33 +29,33 @@ pub(super) const MEASUREMENT: Measurement = Measurement {
 
 fn run(bench: &Bench) -> Vec<Figure> {
     let scale = &bench.scale;
-    let mut small = Portal::prepare(&bench.scratch, "growth-small", SMALL, false);
-    let mut large = Portal::prepare(&bench.scratch, "growth-large", scale.fleet, false);
-    let mut long = Portal::prepare(&bench.scratch, "growth-long", scale.fleet, false);
+    let keep = "keep_jobs_days = 3650\nkeep_jobs_max = 100000000\npoll_wait_secs = 55";
+    let prepare = |name, hosts| Portal::prepare_with(&bench.scratch, name, hosts, false, keep);
+    let small = prepare("growth-small", SMALL);
+    let large = prepare("growth-large", scale.fleet);
+    let long = prepare("growth-long", scale.fleet);
     for portal in [&large, &long] {
         seed::busy(&portal.database(), SMALL as u64);
     }
     seed::history(&long.database(), scale.history);
-    let mut costs = [const { Vec::new() }; 3];
-    for (portal, list) in [&mut small, &mut large, &mut long].into_iter().zip(&mut costs) {
-        portal.begin();
-        let mut polling: Vec<Agent> = (0..SMALL).map(|n| portal.agent(n)).collect();
-        let mut lines: Vec<Connection> = (0..CONNECTIONS).map(|_| portal.connect()).collect();
-        let each = (scale.requests / CONNECTIONS).min(POLLS / (scale.runs + 1)).max(1);
-        for number in 0..=scale.runs {
-            let requests: Vec<Vec<Vec<u8>>> = polling
-                .iter_mut()
-                .map(|agent| (0..each).map(|_| agent.poll(0, 2)).collect())
-                .collect();
-            let before = cpu_nanos(portal.pid());
-            let took = load::run(&mut lines, &requests, 200);
+    let before = seed::jobs(&long.database());
+    let mut fleets = [small, large, long].map(Fleet::begin);
+    let each = (scale.requests / CONNECTIONS).min(POLLS / (scale.runs + 1)).max(1);
+    for number in 0..=scale.runs {
+        for fleet in &mut fleets {
+            let cost = fleet.cost(each);
+            // The first reads what a start must read.
             if number > 0 {
-                list.push((cpu_nanos(portal.pid()) - before) / took.requests as f64 / 1e3);
+                fleet.costs.push(cost);
             }
         }
-        portal.stop();
     }
-    let [small, large, long] = costs;
+    let [small, large, long] = fleets.map(|mut fleet| {
+        fleet.portal.stop();
+        fleet
+    });
+    assert_eq!(seed::jobs(&long.portal.database()), before, "the history was deleted meanwhile");
+    let [small, large, long] = [small.costs, large.costs, long.costs];
     let baseline = format!("{SMALL} hosts, no job");
     let (fleet, history) = (scale.fleet, scale.history);
     vec![
@@ -74,4 +74,34 @@ fn run(bench: &Bench) -> Vec<Figure> {
         .beside(&baseline, small)
         .goal(Goal::RatioAtMost(1.25)),
     ]
+}
+
+/// A portal that runs, and the hosts of it that poll.
+struct Fleet {
+    portal: Portal,
+    polling: Vec<Agent>,
+    lines: Vec<Connection>,
+    /// Of an empty poll, run by run, in microseconds.
+    costs: Vec<f64>,
+}
+
+impl Fleet {
+    fn begin(mut portal: Portal) -> Self {
+        portal.begin();
+        let polling = (0..SMALL).map(|n| portal.agent(n)).collect();
+        let lines = (0..CONNECTIONS).map(|_| portal.connect()).collect();
+        Self { portal, polling, lines, costs: Vec::new() }
+    }
+
+    /// The portal's processor time of a poll, in microseconds; each host polls `each` times.
+    fn cost(&mut self, each: usize) -> f64 {
+        let requests: Vec<Vec<Vec<u8>>> = self
+            .polling
+            .iter_mut()
+            .map(|agent| (0..each).map(|_| agent.poll(0, 2)).collect())
+            .collect();
+        let before = cpu_nanos(self.portal.pid());
+        let took = load::run(&mut self.lines, &requests, 200);
+        (cpu_nanos(self.portal.pid()) - before) / took.requests as f64 / 1e3
+    }
 }

@@ -28,6 +28,9 @@ fn run(_bench: &Bench) -> Vec<Figure> {
         .filter(|path| path.extension().is_some_and(|ending| ending == "deb"))
         .collect();
     packages.sort();
+    if packages.is_empty() {
+        crate::page::warn("script/package has built no packages: their sizes are left out");
+    }
     figures.extend(packages.iter().map(|path| size(path)));
     figures
 }
