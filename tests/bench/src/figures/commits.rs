@@ -32,7 +32,7 @@ const WRITERS: usize = 64;
 pub(super) const MEASUREMENT: Measurement = Measurement {
     name: "commits",
     title: "Commits",
-    how: "Queuing a job (the row, its three indexes, the audit row with its hash) through the portal's own database code \
+    how: "Queuing a job (the row and its indexes, the audit row with its hash) through the portal's own database code \
           in one process, acknowledged after `COMMIT` with `synchronous=FULL`: one writer that waits for each, and 64. \
           The baseline is the disk's own rate of durable writes of 4 KiB by one thread; that of 64 writers is one writer.",
     run,
