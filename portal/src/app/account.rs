@@ -36,8 +36,9 @@ impl UpdateSelf {
     /// # Errors
     /// Wrong fields, 412.
     pub fn apply(self, tx: &Tx<'_>) -> Result<UserRow, AppError> {
-        let mut user = app_users::find(tx, self.id)?;
-        check_generation(self.generation, user.generation)?;
+        let before = app_users::find(tx, self.id)?;
+        check_generation(self.generation, before.generation)?;
+        let mut user = before.clone();
         if let Some(name) = self.request.name {
             let mut fields = Fields::default();
             fields.person_text("/name", &name);
@@ -45,8 +46,7 @@ impl UpdateSelf {
             user.name = name;
         }
         users::update(tx, &user)?;
-        let more = [("name", json!(user.name))];
-        app_users::record(tx, &app_sessions::actor(&user.login), "user.update", &user, &more)?;
+        app_users::record_update(tx, &app_sessions::actor(&user.login), &before, &user)?;
         app_users::find(tx, self.id)
     }
 }

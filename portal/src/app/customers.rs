@@ -1,9 +1,9 @@
 //! What admins want of customers.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{check_generation, tenant_input::Fields};
+use super::{changed::Changed, check_generation, tenant_input::Fields};
 use crate::{
     api::customers::{self as wire, MAX_NOTES_BYTES, MAX_ORGANIZATION_CHARS},
     db::{
@@ -27,9 +27,18 @@ pub fn find(read: &Read<'_>, id: CustomerId) -> Result<CustomerRow, AppError> {
     customers::by_id(read, id)?.ok_or_else(|| AppError::not_found("customer", id))
 }
 
-fn record(tx: &Tx<'_>, actor: &str, action: &str, customer: &CustomerRow) -> Result<(), AppError> {
+fn summary(customer: &CustomerRow) -> Value {
     // The audit log cannot be changed: of a person it keeps no more than it must.
-    let detail = json!({ "name": customer.name, "organizationId": customer.organization_id });
+    json!({ "name": customer.name, "organizationId": customer.organization_id })
+}
+
+fn record(
+    tx: &Tx<'_>,
+    actor: &str,
+    action: &str,
+    customer: &CustomerRow,
+    detail: Value,
+) -> Result<(), AppError> {
     let object_id = &customer.id.to_string();
     audit::append(tx, &Entry { actor, action, object_kind: "customer", object_id, detail })
 }
@@ -101,7 +110,7 @@ impl CreateCustomer {
             updated_at: tx.now(),
         };
         customers::insert(tx, &customer)?;
-        record(tx, &self.actor, "customer.create", &customer)?;
+        record(tx, &self.actor, "customer.create", &customer, summary(&customer))?;
         Ok(customer)
     }
 }
@@ -125,8 +134,9 @@ impl UpdateCustomer {
     /// # Errors
     /// Wrong fields, 412, or a taken organization id.
     pub fn apply(self, tx: &Tx<'_>) -> Result<CustomerRow, AppError> {
-        let mut customer = find(tx, self.id)?;
-        check_generation(self.generation, customer.generation)?;
+        let before = find(tx, self.id)?;
+        check_generation(self.generation, before.generation)?;
+        let mut customer = before.clone();
         let mut fields = Fields::default();
         if let Some(name) = self.request.name {
             fields.person_text("/name", &name);
@@ -147,7 +157,10 @@ impl UpdateCustomer {
         }
         fields.done()?;
         customers::update(tx, &customer)?;
-        record(tx, &self.actor, "customer.update", &customer)?;
+        let changed = Changed::between(&summary(&before), &summary(&customer))
+            .unshown("email", customer.email != before.email)
+            .unshown("notes", customer.notes != before.notes);
+        record(tx, &self.actor, "customer.update", &customer, changed.detail())?;
         find(tx, self.id)
     }
 }
@@ -210,6 +223,6 @@ impl DeleteCustomer {
             return Err(in_use(format!("{} has more than {MAX_LICENSES} licenses", customer.name)));
         }
         customers::delete(tx, customer.id)?;
-        record(tx, &self.actor, "customer.delete", &customer)
+        record(tx, &self.actor, "customer.delete", &customer, summary(&customer))
     }
 }

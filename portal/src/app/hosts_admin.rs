@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
+    changed::Changed,
     check_generation,
     queue_job::{JobRules, QueueJob},
     tenant_input::{Fields, given},
@@ -149,6 +150,9 @@ impl UpdateHost {
     pub fn apply(self, tx: &Tx<'_>) -> Result<HostRow, AppError> {
         let mut host = find(tx, &self.name)?;
         check_generation(self.generation, host.generation)?;
+        let state =
+            |host: &HostRow| json!({ "labels": host.labels, "tenantLimit": host.tenant_limit });
+        let before = state(&host);
         for (key, value) in self.request.labels {
             match value {
                 Some(value) => host.labels.insert(key, value),
@@ -163,13 +167,8 @@ impl UpdateHost {
             host.tenant_limit = (limit > 0).then_some(limit);
         }
         hosts::update(tx, &host)?;
-        record(
-            tx,
-            &self.actor,
-            "host.update",
-            &host,
-            json!({ "labels": host.labels, "tenantLimit": host.tenant_limit }),
-        )?;
+        let changed = Changed::between(&before, &state(&host));
+        record(tx, &self.actor, "host.update", &host, changed.detail())?;
         find(tx, &self.name)
     }
 }

@@ -1,9 +1,10 @@
 //! What changes the status of a license: admins, a deployed tenant, time.
 
 use freehold_protocol::{ids::TenantId, time::Timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
+    changed::Changed,
     licenses::{end, find, record, revoked},
     tenant_input::Fields,
 };
@@ -83,6 +84,11 @@ pub struct ChangeStatus {
     pub actor: String,
 }
 
+/// What of a license these change.
+fn state(license: &LicenseRow) -> Value {
+    json!({ "status": license.status.as_str(), "expiresAt": license.expires_at })
+}
+
 fn check_reason(reason: &str) -> Result<(), AppError> {
     let count = reason.chars().count();
     if (1..=MAX_REASON_CHARS).contains(&count)
@@ -105,35 +111,38 @@ impl ChangeStatus {
     /// Wrong fields, or a status that does not allow it.
     pub fn apply(self, tx: &Tx<'_>) -> Result<LicenseRow, AppError> {
         let mut license = find(tx, self.id)?;
-        let (from, now) = (license.status, tx.now());
-        let (action, detail) = match self.change {
+        let (from, now, before) = (license.status, tx.now(), state(&license));
+        let (action, reason) = match self.change {
             Change::Suspend(reason) => {
                 check_reason(&reason)?;
                 happen(&mut license, LicenseEvent::Suspend, &reason, now)?;
-                ("license.suspend", json!({ "reason": reason }))
+                ("license.suspend", Some(reason))
             }
             Change::Reinstate => {
                 happen(&mut license, LicenseEvent::Reinstate, "", now)?;
-                ("license.reinstate", json!({}))
+                ("license.reinstate", None)
             }
             Change::Revoke(reason) => {
                 check_reason(&reason)?;
                 happen(&mut license, LicenseEvent::Revoke, &reason, now)?;
-                ("license.revoke", json!({ "reason": reason }))
+                ("license.revoke", Some(reason))
             }
             Change::Renew(RenewLicense { expires_at }) => {
                 let mut fields = Fields::default();
                 let expires_at = end(&mut fields, expires_at, now);
                 fields.done()?;
-                let before = license.expires_at;
                 // Judged as it stands before the new end: an expired one is known as such.
-                license.status = license.status.at(before, now);
+                license.status = license.status.at(license.expires_at, now);
                 license.expires_at = expires_at;
                 happen(&mut license, LicenseEvent::Renew, "", now)?;
-                ("license.renew", json!({ "from": before, "to": expires_at }))
+                ("license.renew", None)
             }
         };
         licenses::update(tx, &license, from)?;
+        let mut detail = Changed::between(&before, &state(&license)).detail();
+        if let Some(reason) = reason {
+            detail["reason"] = json!(reason);
+        }
         record(tx, &self.actor, action, &license, detail)?;
         find(tx, self.id)
     }
@@ -149,11 +158,13 @@ pub(super) fn activate(tx: &Tx<'_>, tenant: TenantId, actor: &str) -> Result<(),
     if license.activated_at.is_some() || license.status == LicenseStatus::Revoked {
         return Ok(());
     }
-    let from = license.status;
+    let (from, before) = (license.status, state(&license));
     happen(&mut license, LicenseEvent::Activate, "", tx.now())?;
     license.activated_at = Some(tx.now());
     licenses::update(tx, &license, from)?;
-    record(tx, actor, "license.activate", &license, json!({ "tenant": tenant }))
+    let mut detail = Changed::between(&before, &state(&license)).detail();
+    detail["tenant"] = json!(tenant);
+    record(tx, actor, "license.activate", &license, detail)
 }
 
 /// Notes as expired at most `limit` licenses whose time is over. Nothing waits for it: what a
@@ -163,12 +174,14 @@ pub(super) fn activate(tx: &Tx<'_>, tenant: TenantId, actor: &str) -> Result<(),
 /// When the database fails.
 pub fn note_expired(tx: &Tx<'_>, limit: u32) -> Result<(), AppError> {
     for mut license in licenses::to_expire(tx, limit)? {
-        let from = license.status;
+        let (from, before) = (license.status, state(&license));
         license.status = LicenseStatus::Expired;
         license.status_at = license.expires_at.unwrap_or(tx.now());
         license.status_reason = String::new();
         licenses::update(tx, &license, from)?;
-        record(tx, "system", "license.expire", &license, json!({ "at": license.expires_at }))?;
+        let mut detail = Changed::between(&before, &state(&license)).detail();
+        detail["at"] = json!(license.expires_at);
+        record(tx, "system", "license.expire", &license, detail)?;
     }
     Ok(())
 }

@@ -6,8 +6,9 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
+    changed::Changed,
     check_generation, customers,
-    entitlement_input::{list, map, overrides},
+    entitlement_input::{list, map, overrides, written},
     keyed_hash, plans,
     tenant_input::{Fields, given},
 };
@@ -111,6 +112,14 @@ fn summary(plan: &PlanRow, overrides: &Overrides) -> serde_json::Value {
     })
 }
 
+fn state(license: &LicenseRow, plan: &PlanRow) -> serde_json::Value {
+    json!({
+        "plan": license.plan,
+        "overrides": written(&license.overrides),
+        "gives": summary(plan, &license.overrides),
+    })
+}
+
 /// Somebody wants a new license.
 #[derive(Debug)]
 pub struct CreateLicense {
@@ -204,6 +213,7 @@ impl UpdateLicense {
     pub fn apply(self, tx: &Tx<'_>) -> Result<LicenseRow, AppError> {
         let mut license = find(tx, self.id)?;
         check_generation(self.generation, license.generation)?;
+        let before = state(&license, &plans::find(tx, &license.plan)?);
         if license.status == LicenseStatus::Revoked {
             return Err(revoked(&license));
         }
@@ -221,8 +231,8 @@ impl UpdateLicense {
         check_whole(&license.overrides.apply(&plans::entitlement(&plan)))?;
         license.plan = plan.name.clone();
         licenses::update(tx, &license, license.status)?;
-        let detail = json!({ "plan": license.plan, "gives": summary(&plan, &license.overrides) });
-        record(tx, &self.actor, "license.update", &license, detail)?;
+        let changed = Changed::between(&before, &state(&license, &plan));
+        record(tx, &self.actor, "license.update", &license, changed.detail())?;
         find(tx, self.id)
     }
 }

@@ -4,6 +4,7 @@
 pub mod account;
 pub(crate) mod app_env;
 pub mod blueprints;
+mod changed;
 pub mod customers;
 mod dispatch;
 pub mod enroll;

@@ -1,9 +1,10 @@
 //! What admins want of plans.
 
 use freehold_protocol::ids::BlueprintName;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
+    changed::Changed,
     check_generation,
     entitlement_input::{limit, list, map, names, plan_limits, refuse_own_limits},
     tenant_input::{Fields, given},
@@ -46,8 +47,8 @@ pub fn entitlement(plan: &PlanRow) -> Entitlement {
     gives
 }
 
-fn record(tx: &Tx<'_>, actor: &str, action: &str, plan: &PlanRow) -> Result<(), AppError> {
-    let detail = json!({
+fn summary(plan: &PlanRow) -> Value {
+    json!({
         "title": plan.title,
         "products": list(&plan.gives.products),
         "features": list(&plan.gives.features),
@@ -60,7 +61,16 @@ fn record(tx: &Tx<'_>, actor: &str, action: &str, plan: &PlanRow) -> Result<(), 
         "expiryStrategy": plan.expiry.strategy.as_str(),
         "graceDays": plan.expiry.grace_days,
         "archived": plan.archived_at.is_some(),
-    });
+    })
+}
+
+fn record(
+    tx: &Tx<'_>,
+    actor: &str,
+    action: &str,
+    plan: &PlanRow,
+    detail: Value,
+) -> Result<(), AppError> {
     let object_id = plan.name.as_str();
     audit::append(tx, &Entry { actor, action, object_kind: "plan", object_id, detail })
 }
@@ -157,7 +167,7 @@ impl CreatePlan {
             updated_at: tx.now(),
         };
         plans::insert(tx, &plan)?;
-        record(tx, &self.actor, "plan.create", &plan)?;
+        record(tx, &self.actor, "plan.create", &plan, summary(&plan))?;
         Ok(plan)
     }
 }
@@ -183,6 +193,7 @@ impl UpdatePlan {
     pub fn apply(self, tx: &Tx<'_>) -> Result<PlanRow, AppError> {
         let mut plan = find(tx, &self.name)?;
         check_generation(self.generation, plan.generation)?;
+        let before = summary(&plan);
         let request = self.request;
         let mut fields = Fields::default();
         if let Some(title) = request.title {
@@ -239,7 +250,8 @@ impl UpdatePlan {
         }
         plan.max_api_keys = request.max_api_keys.unwrap_or(plan.max_api_keys);
         plans::update(tx, &plan)?;
-        record(tx, &self.actor, "plan.update", &plan)?;
+        let changed = Changed::between(&before, &summary(&plan));
+        record(tx, &self.actor, "plan.update", &plan, changed.detail())?;
         find(tx, &self.name)
     }
 }
@@ -278,9 +290,11 @@ impl SetArchived {
         if plan.archived_at.is_some() == archived_at.is_some() {
             return Ok(plan);
         }
+        let before = summary(&plan);
         plan.archived_at = archived_at;
         plans::update(tx, &plan)?;
-        record(tx, &self.actor, action, &plan)?;
+        let changed = Changed::between(&before, &summary(&plan));
+        record(tx, &self.actor, action, &plan, changed.detail())?;
         find(tx, &self.name)
     }
 }
@@ -315,6 +329,6 @@ impl DeletePlan {
             )));
         }
         plans::delete(tx, &plan.name)?;
-        record(tx, &self.actor, "plan.delete", &plan)
+        record(tx, &self.actor, "plan.delete", &plan, summary(&plan))
     }
 }

@@ -1,11 +1,14 @@
 //! What admins want of tenants themselves: create, change, forget. Work on their hosts is in
 //! `tenant_work.rs`.
 
+use std::collections::BTreeSet;
+
 use freehold_protocol::ids::{JobId, TenantId, TenantSlug};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{
+    changed::Changed,
     license_status,
     queue_job::JobRules,
     request_follow, request_retry,
@@ -97,6 +100,26 @@ pub(super) fn add(tx: &Tx<'_>, tenant: &TenantRow, actor: &str) -> Result<(), Ap
     record(tx, actor, "tenant.create", tenant, detail)
 }
 
+/// What an update changed. Settings are named without their values: any may be a secret.
+fn changed(before: &TenantRow, after: &TenantRow) -> serde_json::Value {
+    let state = |tenant: &TenantRow| {
+        json!({
+            "name": tenant.name,
+            "domain": tenant.domain,
+            "release": tenant.release_wanted,
+            "license": tenant.license,
+            "certificate": tenant.certificate,
+        })
+    };
+    let names: BTreeSet<&String> = before.settings.keys().chain(after.settings.keys()).collect();
+    let changed = Changed::between(&state(before), &state(after));
+    let add = |changed: Changed, name: &String| {
+        let differs = before.settings.get(name) != after.settings.get(name);
+        changed.unshown(&format!("settings/{name}"), differs)
+    };
+    names.into_iter().fold(changed, add).detail()
+}
+
 /// Somebody wants to change what is wanted of a tenant.
 #[derive(Debug)]
 pub struct UpdateTenant {
@@ -177,9 +200,7 @@ impl UpdateTenant {
             request_retry::refuse_if_bound(tx, &before)?;
         }
         tenants::update_wanted(tx, &tenant)?;
-        let names: Vec<&String> = tenant.settings.keys().collect();
-        let detail = json!({ "domain": tenant.domain, "release": tenant.release_wanted, "settings": names, "license": tenant.license });
-        record(tx, &self.actor, "tenant.update", &tenant, detail)?;
+        record(tx, &self.actor, "tenant.update", &tenant, changed(&before, &tenant))?;
         // A license that a running tenant gets is in use from now on.
         if tenant.release_deployed.is_some() {
             license_status::activate(tx, tenant.id, &self.actor)?;

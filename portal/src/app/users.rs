@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
+    changed::Changed,
     check_generation,
     owners::{self, Loses},
     role::Role,
@@ -52,6 +53,25 @@ pub(super) fn record(
     detail.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     let (object_id, detail) = (&user.id.to_string(), Value::Object(detail));
     audit::append(tx, &Entry { actor, action, object_kind: "user", object_id, detail })
+}
+
+/// Writes down an update of a user.
+pub(super) fn record_update(
+    tx: &Tx<'_>,
+    actor: &str,
+    before: &UserRow,
+    after: &UserRow,
+) -> Result<(), AppError> {
+    let state = |user: &UserRow| {
+        json!({
+            "login": user.login,
+            "name": user.name,
+            "role": user.role.as_str(),
+            "tenant": user.tenant,
+        })
+    };
+    let changed = Changed::between(&state(before), &state(after)).fields();
+    record(tx, actor, "user.update", after, &[("changed", changed)])
 }
 
 /// Refuses that an enabled owner ceases to be one when nobody else is.
@@ -230,14 +250,7 @@ impl UpdateUser {
             refuse_if_last_owner(tx, &before)?;
         }
         users::update(tx, &user)?;
-        let reach = |user: &UserRow| json!({ "role": user.role.as_str(), "tenant": user.tenant });
-        let more = [
-            ("name", json!(user.name)),
-            ("loginBefore", json!(before.login)),
-            ("before", reach(&before)),
-            ("after", reach(&user)),
-        ];
-        record(tx, &self.actor, "user.update", &user, &more)?;
+        record_update(tx, &self.actor, &before, &user)?;
         find(tx, self.id)
     }
 }
