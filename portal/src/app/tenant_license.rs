@@ -1,7 +1,7 @@
 //! What a tenant's license means for the tenant: which one it may get, and what it may want of its
 //! host.
 
-use freehold_protocol::blueprint::Blueprint;
+use freehold_protocol::blueprint::{Blueprint, limits};
 
 use super::{app_env, licenses, plans, tenant_input::Fields};
 use crate::{
@@ -62,7 +62,28 @@ pub(super) fn allow_deploy(
             );
         }
     }
+    // What the engine lets the services take together: a release must not want little and take much.
+    let takes = cpu_of_services(blueprint);
+    if let Some(given) = plan.quotas.cpu_millis
+        && wants.cpu_millis <= given
+        && takes > u64::from(given)
+    {
+        fields.refuse(
+            "/blueprint/resources/cpuMillis".to_owned(),
+            format!(
+                "the services of the release may take {takes} thousandths of a processor together, and the plan {} gives {given}: lower `cpus` of the services (one without it counts {}), or use another plan",
+                plan.name,
+                limits::CPU_DEFAULT_MILLIS
+            ),
+        );
+    }
     fields.done()
+}
+
+/// What the services may take of the processors together, in thousandths of one.
+fn cpu_of_services(blueprint: &Blueprint) -> u64 {
+    let of = |limit: Option<u32>| u64::from(limit.unwrap_or(limits::CPU_DEFAULT_MILLIS));
+    blueprint.services.values().map(|service| of(service.limits.cpu_millis)).sum()
 }
 
 /// The plan of a tenant's license, which must be worth something now; none of a tenant without a license.

@@ -391,6 +391,29 @@ fn a_tenants_license_bounds_what_its_blueprint_may_want() {
         refused.text
     );
     patch(&world, "/api/v1/plans/pro", "*", &json!({ "memoryMb": 4096, "diskGb": 0 })).expect(200);
+    // Processors are those that the services may take, not only those that the release says it wants.
+    let wants_little = crate::harness::SHOP
+        .replace("  routes:", "  resources: { memoryMb: 4096, cpus: 0.1, diskGb: 20 }\n  routes:");
+    world.post("/api/v1/blueprints", json!({ "source": wants_little })).expect(201);
+    patch(&world, "/api/v1/plans/pro", "*", &json!({ "cpuMillis": 500 })).expect(200);
+    let release = |number: u32| {
+        patch(&world, "/api/v1/tenants/acme", "*", &json!({ "release": number })).expect(200);
+    };
+    release(2);
+    let refused = deploy();
+    assert_eq!(refused.pointers(), ["/blueprint/resources/cpuMillis"]);
+    assert!(
+        refused.text.contains("may take 1000 thousandths of a processor together"),
+        "{}",
+        refused.text
+    );
+    let takes_little =
+        wants_little.replace("  web:\n    image", "  web:\n    cpus: 0.5\n    image");
+    world.post("/api/v1/blueprints", json!({ "source": takes_little })).expect(201);
+    patch(&world, "/api/v1/plans/pro", "*", &json!({ "cpuMillis": 499 })).expect(200);
+    release(3);
+    assert_eq!(deploy().pointers(), ["/blueprint/resources/cpuMillis"]);
+    patch(&world, "/api/v1/plans/pro", "*", &json!({ "cpuMillis": 1000 })).expect(200);
     do_to(&world, &id, "suspend", json!({ "reason": "unpaid" })).expect(200);
     deploy().refused(409, "license_not_valid");
     do_to(&world, &id, "reinstate", json!({})).expect(200);

@@ -44,7 +44,7 @@ pub(crate) struct Args {
     /// Most memory that a tenant may want, in MiB
     #[arg(long, value_name = "MIB")]
     memory_mb: Option<u32>,
-    /// Most processor time that a tenant may want, in thousandths of a processor
+    /// Most processor time that a tenant's services may take, in thousandths of a processor
     #[arg(long, value_name = "N")]
     cpu_millis: Option<u32>,
     /// Most disk that a tenant may want, in GiB
