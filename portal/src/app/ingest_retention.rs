@@ -18,7 +18,7 @@ use crate::{
         batches::{self, BatchKind, Kept},
         retention::{self, Size},
     },
-    domain::ingest::{DAY_MILLIS, day},
+    domain::ingest::{DAY_MILLIS, MAX_USAGE_AGE_DAYS, day},
     error::AppError,
     ingest::Keep,
 };
@@ -35,6 +35,9 @@ const SPARE_PAGES: u64 = 256;
 const PAUSE: Duration = Duration::from_millis(10);
 /// Days for which the id of a batch is remembered at least, also when its lines are gone by size.
 const BATCH_DAYS: u32 = 7;
+/// Days for which the id of a batch of usage is remembered at least. Its values are taken for so long, with minutes for
+/// clocks that differ: forgotten earlier, a batch that is sent again would be billed twice.
+const USAGE_BATCH_DAYS: u32 = MAX_USAGE_AGE_DAYS + 1;
 /// The part of the database that ids of one tenant's batches may take: a sixteenth. Without it a tenant that sends
 /// nothing but empty batches would drive everybody's lines out.
 const SHARE_OF_TENANT: u64 = 16;
@@ -65,14 +68,15 @@ pub struct Swept {
 pub fn sweep(db: &IngestDb, keep: &Keep, stop: &dyn Fn() -> bool) -> Result<Swept, AppError> {
     let now = db.now();
     let ago = |days: u32| now.plus_millis(-i64::from(days) * DAY_MILLIS);
-    let (lines, batches) = (ago(keep.log_days), ago(keep.log_days.max(BATCH_DAYS)));
+    let (lines, of_logs) = (ago(keep.log_days), ago(keep.log_days.max(BATCH_DAYS)));
+    let of_usage = ago(keep.log_days.max(USAGE_BATCH_DAYS));
     let usage_before = day(now) - i64::from(keep.usage_days);
     let mut swept = Swept {
         by_age: repeat(stop, || db.write(move |tx| retention::delete_lines(tx, lines, LINES)))?,
         batches: repeat(stop, || {
             db.write(move |tx| {
-                let logs = retention::delete_batches(tx, BatchKind::Logs, batches, ROWS)?;
-                Ok(logs + retention::delete_batches(tx, BatchKind::Usage, batches, ROWS)?)
+                let logs = retention::delete_batches(tx, BatchKind::Logs, of_logs, ROWS)?;
+                Ok(logs + retention::delete_batches(tx, BatchKind::Usage, of_usage, ROWS)?)
             })
         })?,
         batches_by_size: repeat(stop, || {

@@ -1,4 +1,4 @@
-//! One tenant that sends batches without anything in them, as many as it can.
+//! How long ids of batches are kept: against a flood of batches without anything in them, and for what is billed.
 
 use freehold_portal::{
     app::{
@@ -11,7 +11,10 @@ use freehold_portal::{
 };
 use serde_json::json;
 
-use crate::ingest::{Apps, LOGS, lines};
+use crate::{
+    ingest::{Apps, LOGS, USAGE, lines},
+    licensing::NOW,
+};
 
 fn left(header: Option<&str>) -> (u64, u64) {
     let mut parts = header.unwrap().split("r=").skip(1).map(|part| {
@@ -117,4 +120,31 @@ fn when_all_lines_are_gone_and_it_is_still_too_much_ids_go_too() {
     let swept = ingest_retention::sweep(&db, &keep, &|| false).unwrap();
     assert_eq!((swept.by_size, swept.batches_by_size), (1, 1), "{swept:?}");
     assert_eq!(apps.send(LOGS, &body).expect(200)["repeated"], false);
+}
+
+#[test]
+fn usage_that_is_sent_again_is_billed_once_for_as_long_as_it_would_be_taken() {
+    let apps = Apps::new();
+    let db = apps.world.portal.ingest.db();
+    let keep = Keep { log_days: 7, max_bytes: u64::MAX, usage_days: 800 };
+    let sweep = || ingest_retention::sweep(&db, &keep, &|| false).unwrap();
+    let value = |at: i64| json!([{ "name": "minutes", "value": 5, "timestamp": at }]);
+    let body = json!({ "batchId": "bill", "metrics": value(NOW) });
+    let with_logs = json!({ "batchId": "log", "logs": lines(&["x"]) });
+    apps.send(USAGE, &body).expect(200);
+    apps.send(LOGS, &with_logs).expect(200);
+    apps.world.clock.advance_secs(60 * 86_400 - 10);
+    // The id of the lines ends as before.
+    assert_eq!(sweep().batches, 1);
+    assert_eq!(apps.send(USAGE, &body).expect(200)["repeated"], true);
+    let path = "/api/v1/tenants/acme/usage?from=2026-09-01&to=2026-12-31";
+    let days = apps.world.get(path).expect(200);
+    assert_eq!(days["items"][0]["sum"], 5.0, "{days}");
+    assert_eq!(days["items"].as_array().unwrap().len(), 1, "{days}");
+    // When it is forgotten, its values are too old to be taken.
+    apps.world.clock.advance_secs(86_400 + 20);
+    assert_eq!(sweep().batches, 1);
+    let late = apps.send(USAGE, &body).expect(200);
+    assert_eq!((&late["accepted"], &late["repeated"]), (&json!(0), &json!(false)));
+    assert_eq!(late["refusals"][0]["reason"], "too_old");
 }
