@@ -30,5 +30,6 @@ mod requests_world;
 mod sessions;
 mod tenant_keys;
 mod tenants;
+mod timing;
 mod users;
 mod validation;
