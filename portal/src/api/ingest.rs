@@ -16,6 +16,8 @@ pub const DEFAULT_LINES: u32 = 100;
 pub const MAX_PAGE_LINES: u32 = 1_000;
 /// Most days of usage that one answer covers.
 pub const MAX_USAGE_DAYS: i64 = 400;
+/// Most rows of a CSV: metrics times days.
+pub const MAX_CSV_ROWS: usize = 100_000;
 /// Longest text that is searched for, in bytes.
 pub const MAX_SEARCH_BYTES: usize = 200;
 

@@ -5,7 +5,8 @@ use freehold_portal::{
         ingest::{Batch, StoreLogs},
         ingest_retention,
     },
-    db::ingest::{IngestTx, batches, retention},
+    db::ingest::{IngestTx, batches, retention, usage},
+    domain::ingest::{MetricKind, day},
     error::AppError,
     ingest::{Keep, batch::Refusals},
 };
@@ -47,10 +48,10 @@ fn a_batch_without_lines_costs_an_item_and_the_room_of_its_id() {
     assert_eq!(send(&body), (29_898, last));
     // It is known after a restart, too: the portal counts from what the database says.
     let id = apps.id("acme").parse().unwrap();
-    let day = freehold_portal::domain::ingest::day(apps.world.portal.ingest.db().now());
+    let today = day(apps.world.portal.ingest.db().now());
     let stored = apps.world.portal.ingest.db().read(|read| {
         let number = read.number(id)?.unwrap();
-        batches::bytes_of_day(read, number, day)
+        batches::bytes_of_day(read, number, today)
     });
     assert_eq!(stored.unwrap(), (1024 << 20) - last);
 }
@@ -147,4 +148,36 @@ fn usage_that_is_sent_again_is_billed_once_for_as_long_as_it_would_be_taken() {
     let late = apps.send(USAGE, &body).expect(200);
     assert_eq!((&late["accepted"], &late["repeated"]), (&json!(0), &json!(false)));
     assert_eq!(late["refusals"][0]["reason"], "too_old");
+}
+
+#[test]
+fn a_csv_has_a_bound_and_says_what_to_ask_for_instead() {
+    let apps = Apps::new();
+    let db = apps.world.portal.ingest.db();
+    let acme = apps.id("acme").parse().unwrap();
+    let today = day(db.now());
+    db.write(move |tx| {
+        let number = tx.number(acme)?;
+        for ago in 0..250 {
+            for metric in 0..400 {
+                let new = usage::NewValue {
+                    metric: format!("m{metric}"),
+                    kind: MetricKind::Counter,
+                    value: 1.0,
+                    at: tx.now(),
+                };
+                usage::add(tx, number, today - ago, &new)?;
+            }
+        }
+        Ok(())
+    })
+    .unwrap();
+    let path = "/api/v1/tenants/acme/usage?from=2026-01-01&to=2026-12-31&format=csv";
+    assert_eq!(apps.world.get(path).text.lines().count(), 100_001);
+    apps.send(USAGE, &json!({ "metrics": [{ "name": "one.more", "value": 1 }] })).expect(200);
+    let refused = apps.world.get(path);
+    assert!(refused.text.contains("fewer days or for one metric"), "{}", refused.text);
+    refused.refused(400, "bad_query");
+    let one = apps.world.get(&format!("{path}&metric=m7"));
+    assert_eq!(one.text.lines().count(), 251);
 }

@@ -10,8 +10,8 @@ use crate::{
     api::{
         Page,
         ingest::{
-            AppHealth, DEFAULT_LINES, LogLine, LogPage, MAX_PAGE_LINES, MAX_SEARCH_BYTES,
-            MAX_USAGE_DAYS, UsageDay, usage_csv,
+            AppHealth, DEFAULT_LINES, LogLine, LogPage, MAX_CSV_ROWS, MAX_PAGE_LINES,
+            MAX_SEARCH_BYTES, MAX_USAGE_DAYS, UsageDay, usage_csv,
         },
     },
     app::tenants,
@@ -234,6 +234,10 @@ pub(super) fn usage(ctx: &Context<'_>, slug: &TenantSlug) -> Result<Answer, AppE
             let rows = step(&after, CSV_STEP)?;
             let is_last = rows.len() < CSV_STEP as usize;
             after = rows.last().map(key).unwrap_or_default();
+            if all.len() + rows.len() > MAX_CSV_ROWS {
+                let message = format!("these are more than {MAX_CSV_ROWS} rows of CSV");
+                return Err(refused(message).advice("ask for fewer days or for one metric"));
+            }
             all.extend(rows.into_iter().map(usage_day));
             if is_last {
                 return Ok(Answer::csv(usage_csv(slug.as_str(), &all)));
