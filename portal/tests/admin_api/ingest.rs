@@ -115,6 +115,9 @@ fn lines_come_in_each_of_their_shapes_and_are_found() {
     assert_eq!(apps.messages("acme", "level=warn"), ["slow", "payment failed"]);
     assert_eq!(apps.messages("acme", "text=PAYMENT"), ["payment failed"]);
     assert_eq!(apps.messages("acme", "text=%22order%22:7"), ["payment failed"]);
+    apps.send(LOGS, &json!({ "logs": lines(&["Größe fehlt"]) })).expect(200);
+    // GRÖSSE without its ß is another word, GRÖ is not.
+    assert_eq!(apps.messages("acme", "text=GR%C3%96"), ["Größe fehlt"]);
     let range = "from=2026-09-21T14:01:00Z&to=2026-09-21T14:02:00Z";
     assert_eq!(apps.messages("acme", range), ["slow", "signed in"]);
     assert!(apps.messages("other", "").is_empty());

@@ -47,8 +47,38 @@ pub struct Filter {
     pub to: Option<Timestamp>,
     /// At least this grave.
     pub level: Option<Level>,
-    /// Only those with this text, in any case (of ASCII letters).
-    pub text: Option<String>,
+    /// Only those with this text, in any case.
+    pub text: Option<Wanted>,
+}
+
+/// A text that is looked for, whatever the case of its letters.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    folded: String,
+}
+
+impl Wanted {
+    /// This text.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self { folded: fold(text) }
+    }
+
+    /// Whether a text holds it.
+    fn is_in(&self, text: &[u8]) -> bool {
+        if self.folded.is_ascii() {
+            return holds(text, self.folded.as_bytes());
+        }
+        // Most lines are ASCII and cannot hold it.
+        !text.is_ascii()
+            && std::str::from_utf8(text).is_ok_and(|text| fold(text).contains(&self.folded))
+    }
+}
+
+/// A text in lower case, letter by letter: `str::to_lowercase` has another sigma at the end of a word.
+fn fold(text: &str) -> String {
+    let lower = text.chars().flat_map(char::to_lowercase);
+    lower.map(|letter| if letter == 'ς' { 'σ' } else { letter }).collect()
 }
 
 /// In which order of time.
@@ -140,7 +170,7 @@ fn fits(row: &Row<'_>, filter: &Filter) -> rusqlite::Result<bool> {
     let Some(text) = &filter.text else { return Ok(true) };
     for column in 4..8 {
         if let ValueRef::Text(found) = row.get_ref(column)?
-            && holds(found, text.as_bytes())
+            && text.is_in(found)
         {
             return Ok(true);
         }
@@ -232,4 +262,32 @@ pub fn arrived(
         }
     }
     Ok((lines, until.max(after)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_of_every_alphabet_are_found_in_any_case() {
+        for (wanted, text, is_there) in [
+            ("payment", "PAYMENT failed", true),
+            ("PAYMENT", "a payment", true),
+            ("payments", "payment", false),
+            ("MÜLLER", "müller war da", true),
+            ("müller", "MÜLLER", true),
+            ("mueller", "Müller", false),
+            ("ÉTÉ", "en été", true),
+            ("ПРИВЕТ", "привет, мир", true),
+            ("ΣΑΣ", "σας", true),
+            ("σασ", "ΣΑΣ", true),
+            ("ü", "plain ascii", false),
+            ("x", "größer x", true),
+            ("日本", "日本語", true),
+        ] {
+            assert_eq!(Wanted::new(wanted).is_in(text.as_bytes()), is_there, "{wanted} in {text}");
+        }
+        // What is no text holds none.
+        assert!(!Wanted::new("ü").is_in(b"\xff\xfe"));
+    }
 }

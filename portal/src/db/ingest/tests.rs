@@ -84,7 +84,7 @@ fn filters_and_arrival() {
     put(&db, a, lines(20, db.now().plus_secs(-1000)));
     let filter = logs::Filter {
         level: Some(Level::Error),
-        text: Some("LINE 1".into()),
+        text: Some(logs::Wanted::new("LINE 1")),
         ..logs::Filter::default()
     };
     let (found, next) = db
@@ -95,7 +95,8 @@ fn filters_and_arrival() {
         .unwrap();
     assert_eq!(next, 150);
     assert_eq!(found.iter().map(|line| line.id).collect::<Vec<_>>(), [141]);
-    let context = logs::Filter { text: Some("{\"n\":77}".into()), ..logs::Filter::default() };
+    let context =
+        logs::Filter { text: Some(logs::Wanted::new("{\"n\":77}")), ..logs::Filter::default() };
     let found = db
         .read(|read| {
             let number = read.number(a)?.unwrap();

@@ -17,7 +17,7 @@ use crate::{
     app::tenants,
     db::ingest::{
         health,
-        logs::{self, Filter, LineRow, Order},
+        logs::{self, Filter, LineRow, Order, Wanted},
         usage::{self, DayRow},
     },
     domain::ingest::{DAY_MILLIS, Level, MAX_METRIC, day},
@@ -87,7 +87,7 @@ fn filter(query: &Query) -> Result<Filter, AppError> {
         from: moment(query, "from")?,
         to: moment(query, "to")?,
         level: query.parsed::<Level>("level")?,
-        text: text.map(str::to_owned),
+        text: text.map(Wanted::new),
     })
 }
 
