@@ -92,9 +92,7 @@ impl Portal {
         db.on_licensing(move |db| desk.look(db));
         let owner = db
             .write(move |tx| {
-                if noted != known {
-                    db::meta::note_keys(tx, &noted)?;
-                }
+                app::rotate_key::note_at_start(tx, &noted)?;
                 app::tokens::create_first_owner(tx, current.master())
             })
             .map_err(OpenError::Prepare)?;

@@ -2,17 +2,52 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::changed::Changed;
 use crate::{
     db::{
-        Db, agents,
+        Db, Tx, agents,
         audit::{self, Entry},
         meta,
     },
     error::AppError,
-    keys::{KeyError, KeyRing, PortalKeys, Rotation},
+    keys::{KeyError, KeyRing, KnownKeys, PortalKeys, Rotation},
 };
+
+/// Notes the keys that the database is used with from now on, and says what that changes.
+fn note(tx: &Tx<'_>, keys: &KnownKeys) -> Result<Value, AppError> {
+    let state = |keys: &KnownKeys| {
+        json!({
+            "portal": keys.portal,
+            "masterKey": keys.master,
+            "trustVersion": keys.trust_version,
+            "leaseKey": keys.lease,
+        })
+    };
+    let changed = Changed::between(&state(&meta::known_keys(tx)?), &state(keys));
+    meta::note_keys(tx, keys)?;
+    Ok(changed.fields())
+}
+
+/// Notes the keys that the portal starts with. When they are others than the database was last used with,
+/// somebody has changed the key folder meanwhile, or a rotation was cut off before its entry was written:
+/// the audit log says so.
+///
+/// # Errors
+/// When the database fails.
+pub fn note_at_start(tx: &Tx<'_>, keys: &KnownKeys) -> Result<(), AppError> {
+    let known = meta::known_keys(tx)?;
+    if known == *keys {
+        return Ok(());
+    }
+    let detail = json!({ "changed": note(tx, keys)? });
+    // What a new database begins with is no change.
+    let Some(portal) = known.portal else { return Ok(()) };
+    let object_id = &portal.to_string();
+    let (actor, action) = ("system", "key.noted");
+    audit::append(tx, &Entry { actor, action, object_kind: "portal", object_id, detail })
+}
 
 /// An admin wants a new job key.
 #[derive(Debug)]
@@ -26,8 +61,8 @@ pub struct RotateKey {
 impl RotateKey {
     /// Rotates the key and wakes every agent, so that all learn of it at once.
     ///
-    /// The files are the truth: when the portal dies between them and the database, the next start
-    /// notes the new version; only the audit row is then missing, and the log line stands for it.
+    /// The files are the truth, and no part of a transaction: when the portal dies between them and the
+    /// database, the next start notes the new version ([`note_at_start`]).
     ///
     /// # Errors
     /// `root_offline` (409); else when a file or the database fails.
@@ -48,7 +83,7 @@ impl RotateKey {
         );
         let (noted, actor, rotation) = (Arc::clone(&keys), self.actor, self.rotation);
         db.write(move |tx| {
-            meta::note_keys(tx, &noted.known())?;
+            let changed = note(tx, &noted.known())?;
             for agent in agents::active(tx)? {
                 tx.wake(agent);
             }
@@ -64,6 +99,7 @@ impl RotateKey {
                         "trustVersion": noted.trust_version(),
                         "epoch": noted.epoch(),
                         "jobKey": noted.job().public().fingerprint(),
+                        "changed": changed,
                     }),
                 },
             )
@@ -102,7 +138,7 @@ impl RotateLeaseKeys {
         );
         let (noted, actor, rotation) = (Arc::clone(&keys), self.actor, self.rotation);
         db.write(move |tx| {
-            meta::note_keys(tx, &noted.known())?;
+            let changed = note(tx, &noted.known())?;
             audit::append(
                 tx,
                 &Entry {
@@ -113,6 +149,7 @@ impl RotateLeaseKeys {
                     detail: json!({
                         "rotation": rotation.as_str(),
                         "leaseKey": noted.lease().current_id(),
+                        "changed": changed,
                     }),
                 },
             )
