@@ -8,11 +8,16 @@
 use std::time::Duration;
 
 use freehold_protocol::{ids::JobId, time::Timestamp};
+use serde_json::{Value, json};
 
 use crate::{
     api::IDEMPOTENCY_KEEP_SECS,
     config::Config,
-    db::{Db, idempotency, retention, sessions},
+    db::{
+        Db, Tx,
+        audit::{self, Entry},
+        idempotency, meta, retention, sessions,
+    },
     domain::session,
     error::AppError,
 };
@@ -71,8 +76,32 @@ pub struct Swept {
     pub jobs: usize,
     /// Envelopes.
     pub envelopes: usize,
-    /// Enrollment tokens, orphan reports, sessions and kept answers.
+    /// Enrollment tokens, orphan reports and sessions.
     pub others: usize,
+    /// Answers kept for their `Idempotency-Key`.
+    pub answers: usize,
+}
+
+impl Swept {
+    /// What the audit log says of it: nothing of answers that were kept for a day, for which an entry that
+    /// stays for ever would be out of all proportion.
+    fn noted(self) -> Option<Value> {
+        let Self { events, jobs, envelopes, others, answers: _ } = self;
+        (events + jobs + envelopes + others > 0).then(
+            || json!({ "events": events, "jobs": jobs, "envelopes": envelopes, "others": others }),
+        )
+    }
+}
+
+/// Writes down how much history was taken away, by kind.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) fn note(tx: &Tx<'_>, taken: Value) -> Result<(), AppError> {
+    let portal = meta::known_keys(tx)?.portal;
+    let object_id = &portal.map(|portal| portal.to_string()).unwrap_or_default();
+    let (actor, action) = ("system", "retention.sweep");
+    audit::append(tx, &Entry { actor, action, object_kind: "portal", object_id, detail: taken })
 }
 
 /// One round: goes on until nothing is left to take away, or `stop` says so.
@@ -82,14 +111,15 @@ pub struct Swept {
 pub fn sweep(db: &Db, limits: &Limits, stop: &dyn Fn() -> bool) -> Result<Swept, AppError> {
     let round = Round { db, limits, stop };
     let mut swept = Swept::default();
-    round.events(&mut swept)?;
-    round.jobs(&mut swept)?;
-    round.envelopes(&mut swept)?;
-    round.others(&mut swept)?;
+    let ended = round.all(&mut swept);
     if swept != Swept::default() {
         tracing::info!(?swept, "took old history away");
     }
-    Ok(swept)
+    // Each batch is a transaction of its own; the entry counts those of the whole round, also of one that failed.
+    if let Some(taken) = swept.noted() {
+        db.write(move |tx| note(tx, taken))?;
+    }
+    ended.map(|()| swept)
 }
 
 struct Round<'a> {
@@ -99,6 +129,13 @@ struct Round<'a> {
 }
 
 impl Round<'_> {
+    fn all(&self, swept: &mut Swept) -> Result<(), AppError> {
+        self.events(swept)?;
+        self.jobs(swept)?;
+        self.envelopes(swept)?;
+        self.others(swept)
+    }
+
     fn days_ago(&self, days: u32) -> Timestamp {
         self.db.now().plus_secs(-i64::from(days) * DAY_SECS)
     }
@@ -188,8 +225,12 @@ impl Round<'_> {
             self.db.write(move |tx| {
                 Ok(retention::delete_enrollments(tx, until, MAX_SPENT_TOKENS, BATCH)?
                     + retention::delete_orphans(tx, until, BATCH)?
-                    + sessions::purge(tx, sessions_until(tx.now()), SESSIONS)?
-                    + idempotency::purge(tx, IDEMPOTENCY_KEEP_SECS, BATCH)?
+                    + sessions::purge(tx, sessions_until(tx.now()), SESSIONS)?)
+            })
+        })?;
+        swept.answers += self.repeat(|| {
+            self.db.write(move |tx| {
+                Ok(idempotency::purge(tx, IDEMPOTENCY_KEEP_SECS, BATCH)?
                     + idempotency::purge_beyond(tx, MAX_IDEMPOTENCY_KEYS, BATCH)?)
             })
         })?;

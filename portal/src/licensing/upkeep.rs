@@ -1,8 +1,10 @@
 //! What licensing needs done now and then: uses noted, ended licenses noted, old keys forgotten.
 
+use serde_json::json;
+
 use super::{Desk, Used};
 use crate::{
-    app::license_status::note_expired,
+    app::{license_status::note_expired, retention},
     context::Portal,
     db::{licenses, lock, tenant_keys},
     error::AppError,
@@ -36,7 +38,11 @@ impl Desk {
                     Used::License(id, at) => licenses::note_validated(tx, id, at)?,
                 }
             }
-            tenant_keys::purge(tx, tx.now().plus_secs(-KEEP_KEYS_DAYS * 86_400), most)?;
+            let until = tx.now().plus_secs(-KEEP_KEYS_DAYS * 86_400);
+            let forgotten = tenant_keys::purge(tx, until, most)?;
+            if forgotten > 0 {
+                retention::note(tx, json!({ "tenantKeys": forgotten }))?;
+            }
             note_expired(tx, most)
         })
     }

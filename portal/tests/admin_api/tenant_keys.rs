@@ -215,3 +215,23 @@ fn running(tenant: TenantId) -> Deployed {
     }))
     .unwrap()
 }
+
+#[test]
+fn what_is_forgotten_of_old_keys_is_counted_in_the_audit_log() {
+    let world = World::with_tenant();
+    let made = make(&world).expect(201);
+    make(&world).expect(201);
+    world.as_owner("DELETE", &format!("{KEYS}/{}", id(&made))).send().expect(204);
+    let customer = with_customer(&world);
+    license(&world, &customer, json!({ "expiresAt": world.portal.db.now().as_millis() + 1000 }));
+    let upkeep = || freehold_portal::licensing::Desk::upkeep(&world.portal).unwrap();
+    world.clock.advance_secs(91 * 86_400);
+    upkeep();
+    assert_eq!(states(&world), ["valid"]);
+    let swept = world.audited("retention.sweep");
+    assert_eq!(swept.len(), 1);
+    assert_eq!(
+        (&swept[0]["actor"], &swept[0]["detail"]),
+        (&json!("system"), &json!({ "tenantKeys": 1 }))
+    );
+}

@@ -70,7 +70,7 @@ fn history_ends_by_age_and_the_audit_log_stuck_jobs_and_young_rows_stay() {
     world.clock.advance_secs(60 * DAY);
     let found = swept(&world, limits());
     // The events of `young` are 60 days old by now. The one enrollment token was used.
-    assert_eq!(found, Swept { events: 2, jobs: 1, envelopes: 1, others: 1 });
+    assert_eq!(found, Swept { events: 2, jobs: 1, envelopes: 1, others: 1, answers: 0 });
     assert_eq!(
         (world.state(stuck), world.state(young)),
         (JobState::RollbackFailed, JobState::Succeeded)
@@ -80,7 +80,14 @@ fn history_ends_by_age_and_the_audit_log_stuck_jobs_and_young_rows_stay() {
         (2, 2, 2)
     );
     assert_eq!(swept(&world, limits()), Swept::default(), "one round takes all");
-    assert_eq!(count(&world, "audit"), audit, "the audit log is never cut");
+    assert_eq!(
+        count(&world, "audit"),
+        audit + 2,
+        "never cut, and one more for each round that took"
+    );
+    let row = world.portal.db.read(|read| db::audit::after(read, audit + 1, 2)).unwrap().remove(0);
+    assert_eq!((&*row.actor, &*row.action), ("system", "retention.sweep"));
+    assert_eq!(row.detail, r#"{"envelopes":1,"events":2,"jobs":1,"others":1}"#);
     assert!(db::backup::check(world.portal.db.path()).unwrap().is_empty());
     // The chain goes on after what is gone.
     let next = world.probe();
