@@ -22,11 +22,12 @@ use crate::{
     domain::request::RequestStatus,
 };
 
+mod at_once;
 mod between;
 
 const SHOP: &str = "services: { web: { image: 'registry.example.com/shop/web:1' } }\n\
     x-freehold: { product: shop, ports: { web: { service: web, containerPort: 80, range: 8000-8999 } }, \
-    routes: [ { path: /, port: web } ], health: { port: web, path: / } }\n";
+    routes: [ { path: /, port: web } ], resources: { memoryMb: 512 }, health: { port: web, path: / } }\n";
 
 /// A world with an agent that has been given the job of an approved request.
 struct Approved {
@@ -34,6 +35,11 @@ struct Approved {
     agent: Agent,
     id: ProvisionRequestId,
     job: (Job, Sha256Digest),
+}
+
+fn sql(world: &World, text: impl Into<String>) {
+    let text = text.into();
+    world.portal.db.write(move |tx| Ok(tx.sql().execute_batch(&text)?)).unwrap();
 }
 
 fn request(world: &World) -> RequestRow {

@@ -16,10 +16,6 @@ fn waiting() -> (World, Agent, RequestRow) {
     (world, agent, row)
 }
 
-fn sql(world: &World, text: &'static str) {
-    world.portal.db.write(move |tx| Ok(tx.sql().execute_batch(text)?)).unwrap();
-}
-
 impl Approved {
     fn failed() -> Self {
         let mut approved = Self::new();
