@@ -24,6 +24,7 @@ use crate::{
     saga::{
         Observer,
         engine::{BeginError, EngineError},
+        state::Record,
     },
 };
 
@@ -165,11 +166,18 @@ impl Executor {
         };
         self.journal.job_begun(row.seq)?;
         let (cancel, total) = {
-            let total = self.journal.saga(saga)?.plan.steps.len();
+            let stored = self.journal.saga(saga)?;
+            // One that goes on after a stop has come so far already.
+            let done = stored.records.iter().filter(|(_, it)| matches!(it, Record::Done { .. }));
+            let done = done.count();
+            let mut records = stored.records.iter();
+            let undoing = records.any(|(_, record)| matches!(record, Record::TurnedBack { .. }));
             let mut live = self.live();
             let Some(running) = live.running.get_mut(&job.job_id) else { return Ok(Worked::Over) };
             running.row.state = JobState::Running;
-            running.total = u32::try_from(total).unwrap_or(u32::MAX);
+            running.done = u32::try_from(done).unwrap_or(u32::MAX);
+            running.undoing = undoing;
+            running.total = u32::try_from(stored.plan.steps.len()).unwrap_or(u32::MAX);
             (running.cancel.clone(), running.total)
         };
         tracing::info!(job = %job.job_id, kind = %job.work.kind(), steps = total, "a job begins");
@@ -253,42 +261,58 @@ struct Ears<'a> {
     row: &'a JobRow,
 }
 
-impl Observer for Ears<'_> {
-    fn event(&self, step: &str, what: EventKind, message: &str) {
-        let executor = self.executor;
-        let now = executor.clock.now();
-        let job = &self.row.job;
-        {
-            let mut live = executor.live();
-            if let Some(running) = live.running.get_mut(&job.job_id) {
-                if what != EventKind::NoProgress {
-                    running.progress_at = now;
-                }
-                if !step.is_empty() {
-                    step.clone_into(&mut running.step);
-                }
-                match what {
-                    EventKind::StepDone => running.done += 1,
-                    EventKind::StepFailed
-                    | EventKind::CancelRequested
-                    | EventKind::UndoStarted
-                    | EventKind::UndoDone
-                    | EventKind::UndoFailed => running.undoing = true,
-                    _ => {}
-                }
-            }
+impl Ears<'_> {
+    /// Keeps what `status` shows.
+    fn note(&self, step: &str, what: EventKind) {
+        let now = self.executor.clock.now();
+        let mut live = self.executor.live();
+        let Some(running) = live.running.get_mut(&self.row.job.job_id) else { return };
+        if what != EventKind::NoProgress {
+            running.progress_at = now;
         }
-        let event = Event {
+        if !step.is_empty() {
+            step.clone_into(&mut running.step);
+        }
+        match what {
+            EventKind::StepDone => running.done += 1,
+            EventKind::StepFailed
+            | EventKind::CancelRequested
+            | EventKind::UndoStarted
+            | EventKind::UndoDone
+            | EventKind::UndoFailed => running.undoing = true,
+            _ => {}
+        }
+    }
+
+    fn compose(&self, step: &str, what: EventKind, message: &str) -> Event {
+        Event {
             n: 0,
-            at: now,
+            at: self.executor.clock.now(),
             step: step.to_owned(),
             what,
             message: message.chars().take(1000).collect(),
-        };
+        }
+    }
+}
+
+impl Observer for Ears<'_> {
+    fn event(&self, step: &str, what: EventKind, message: &str) {
+        let (executor, job) = (self.executor, &self.row.job);
+        self.note(step, what);
+        let event = self.compose(step, what, message);
         // Without its events a job is still right; without a journal the engine stops by itself.
         if let Err(error) = executor.journal.event(job.job_id, job.attempt, event) {
             tracing::error!(job = %job.job_id, %error, "an event was not recorded");
         }
         executor.nudge();
+    }
+
+    fn event_of(&self, step: &str, what: EventKind, message: &str) -> Option<Event> {
+        Some(self.compose(step, what, message))
+    }
+
+    fn kept(&self, step: &str, what: EventKind) {
+        self.note(step, what);
+        self.executor.nudge();
     }
 }

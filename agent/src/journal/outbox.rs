@@ -306,7 +306,7 @@ pub(super) fn last_event(
 }
 
 /// Appends an event.
-pub(super) fn append_event(
+pub(crate) fn append_event(
     tx: &Transaction<'_>,
     job: JobId,
     attempt: u32,

@@ -198,7 +198,7 @@ impl Engine {
             )));
         };
         let mut saga = Saga::load(&self.journal, row.id)?;
-        saga.append(&self.journal, Record::Resumed { by: by.to_owned() }, self.clock.now())?;
+        saga.append(&self.journal, Record::Resumed { by: by.to_owned() }, None, self.clock.now())?;
         Ok(row.id)
     }
 

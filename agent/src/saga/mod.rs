@@ -47,7 +47,7 @@ use std::time::Duration;
 use freehold_protocol::failure::Failure;
 use freehold_protocol::ids::JobId;
 use freehold_protocol::job::JobKind;
-use freehold_protocol::report::{EventKind, JobResult, Outcome, StepReport};
+use freehold_protocol::report::{Event, EventKind, JobResult, Outcome, StepReport};
 use freehold_protocol::time::Timestamp;
 
 use context::Context;
@@ -86,6 +86,13 @@ pub trait Stage: fmt::Debug + Send + Sync {
 pub trait Observer: Sync {
     /// Something happened. `step` is empty for the job as a whole.
     fn event(&self, step: &str, what: EventKind, message: &str);
+
+    /// The event that tells of a record, to be kept in the record's own commit: a stop between the two
+    /// would leave it untold for ever. Nothing when nobody is to be told.
+    fn event_of(&self, step: &str, what: EventKind, message: &str) -> Option<Event>;
+
+    /// Such an event is kept.
+    fn kept(&self, step: &str, what: EventKind);
 }
 
 /// An observer that does not listen.
@@ -94,6 +101,12 @@ pub struct Deaf;
 
 impl Observer for Deaf {
     fn event(&self, _step: &str, _what: EventKind, _message: &str) {}
+
+    fn event_of(&self, _step: &str, _what: EventKind, _message: &str) -> Option<Event> {
+        None
+    }
+
+    fn kept(&self, _step: &str, _what: EventKind) {}
 }
 
 /// A saga at rest: what a report is made of.

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use freehold_protocol::report::{StepReport, StepState};
+use freehold_protocol::report::{Event, StepReport, StepState};
 use freehold_protocol::time::Timestamp;
 
 use super::Rest;
 use super::engine::EngineError;
 use super::state::{IllegalRecord, Record, Status, Way, next};
 use super::step::{Before, StepOutput};
+use crate::journal::outbox::append_event;
 use crate::journal::sagas::{SagaId, StoredSaga};
 use crate::journal::{Journal, JournalError};
 use crate::plan::Plan;
@@ -38,11 +39,13 @@ impl Saga {
         Ok(Self { id, plan, status, records, started_at: row.started_at })
     }
 
-    /// Appends a record: durable before this returns, and only then true in memory.
+    /// Appends a record and the event that tells of it: durable before this returns, and only then true
+    /// in memory.
     pub(super) fn append(
         &mut self,
         journal: &Journal,
         record: Record,
+        event: Option<Event>,
         now: Timestamp,
     ) -> Result<(), EngineError> {
         let after = next(self.plan.shape(), self.status.clone(), &record)?;
@@ -51,10 +54,16 @@ impl Saga {
             outputs.push(output.clone());
         }
         let n = self.records.len() + 1;
-        journal.append(self.id, n, &record, &after, now, |tx| match &after {
-            // What the host's list of tenants says changes in the same commit as the job's end.
-            Status::Done => self.plan.change(&outputs).apply(tx, now),
-            _ => Ok(()),
+        let (job, attempt) = (self.plan.order.job, self.plan.order.attempt);
+        journal.append(self.id, n, &record, &after, now, |tx| {
+            if let Some(event) = event {
+                append_event(tx, job, attempt, event)?;
+            }
+            match &after {
+                // What the host's list of tenants says changes in the same commit as the job's end.
+                Status::Done => self.plan.change(&outputs).apply(tx, now),
+                _ => Ok(()),
+            }
         })?;
         self.records.push((now, record));
         self.status = after;

@@ -66,9 +66,26 @@ impl<'a> Drive<'a> {
         self.observer.event(self.step(index).name(), what, message);
     }
 
+    /// Appends a record that people are not told of.
     fn append(&mut self, record: Record) -> Result<(), EngineError> {
         let now = self.engine.clock.now();
-        self.saga.append(&self.engine.journal, record, now)
+        self.saga.append(&self.engine.journal, record, None, now)
+    }
+
+    /// Appends a record and tells of it, both or neither.
+    fn append_and_tell(
+        &mut self,
+        record: Record,
+        index: usize,
+        what: EventKind,
+        message: &str,
+    ) -> Result<(), EngineError> {
+        let name = self.step(index).name();
+        let event = self.observer.event_of(name, what, message);
+        let now = self.engine.clock.now();
+        self.saga.append(&self.engine.journal, record, event, now)?;
+        self.observer.kept(name, what);
+        Ok(())
     }
 
     /// Goes on after a stop: what was open is counted as tried once more, so that a step that kills
@@ -86,10 +103,13 @@ impl<'a> Drive<'a> {
         {
             return Ok(());
         }
-        self.tell(step, EventKind::Resumed, "the agent was stopped and goes on from its journal");
-        if open && step < self.saga.plan.steps.len() {
-            self.append(Record::Again { step, why: "the agent was stopped".to_owned() })?;
+        let told = "the agent was stopped and goes on from its journal";
+        if open {
+            let record = Record::Again { step, why: "the agent was stopped".to_owned() };
+            self.append_and_tell(record, step, EventKind::Resumed, told)?;
             self.opened = true;
+        } else {
+            self.tell(step, EventKind::Resumed, told);
         }
         Ok(())
     }
@@ -115,13 +135,12 @@ impl<'a> Drive<'a> {
 
     fn turn_back(&mut self, step: usize, why: Failure) -> Result<(), EngineError> {
         tracing::warn!(job = %self.saga.plan.order.job, step = self.step(step).name(), what = %why.what, detail = %why.detail, "step failed, undoing");
-        self.append(Record::TurnedBack { why: why.clone() })?;
-        if why.class == FailureClass::Cancelled {
-            self.tell(step, EventKind::CancelRequested, &why.what);
+        let what = if why.class == FailureClass::Cancelled {
+            EventKind::CancelRequested
         } else {
-            self.tell(step, EventKind::StepFailed, &why.what);
-        }
-        Ok(())
+            EventKind::StepFailed
+        };
+        self.append_and_tell(Record::TurnedBack { why: why.clone() }, step, what, &why.what)
     }
 
     /// Time left of the whole job; nothing while the time is not known. After a restart of the
@@ -196,9 +215,8 @@ impl<'a> Drive<'a> {
                 }
             }
         };
-        self.append(Record::Started { step, before })?;
+        self.append_and_tell(Record::Started { step, before }, step, EventKind::StepStarted, "")?;
         self.opened = true;
-        self.tell(step, EventKind::StepStarted, "");
         Ok(())
     }
 
@@ -246,9 +264,7 @@ impl<'a> Drive<'a> {
     }
 
     fn done(&mut self, step: usize, output: StepOutput) -> Result<(), EngineError> {
-        self.append(Record::Done { step, output })?;
-        self.tell(step, EventKind::StepDone, "");
-        Ok(())
+        self.append_and_tell(Record::Done { step, output }, step, EventKind::StepDone, "")
     }
 
     fn again_or_give_up(
@@ -281,9 +297,13 @@ impl<'a> Drive<'a> {
 
     fn strand(&mut self, step: usize, failure: Failure) -> Result<(), EngineError> {
         tracing::error!(job = %self.saga.plan.order.job, step = self.step(step).name(), what = %failure.what, detail = %failure.detail, "the job is stuck");
-        self.append(Record::Stranded { step, failure: failure.clone() })?;
-        self.tell(step, EventKind::UndoFailed, &format!("stuck: {}", failure.what));
-        Ok(())
+        let message = format!("stuck: {}", failure.what);
+        self.append_and_tell(
+            Record::Stranded { step, failure },
+            step,
+            EventKind::UndoFailed,
+            &message,
+        )
     }
 
     fn undo_step(&mut self, step: usize, tries: u32) -> Result<(), EngineError> {
@@ -316,13 +336,12 @@ impl<'a> Drive<'a> {
             self.supervised(step, limit, false, |action, context| action.undo(context, &before));
         match end {
             Ok(()) => {
-                self.append(Record::Undone { step })?;
-                self.tell(step, EventKind::UndoDone, "");
+                self.append_and_tell(Record::Undone { step }, step, EventKind::UndoDone, "")?;
             }
             Err(failure) => {
                 let failure = self.redacted(failure);
-                self.append(Record::UndoFailed { step, failure: failure.clone() })?;
-                self.tell(step, EventKind::UndoFailed, &failure.what);
+                let record = Record::UndoFailed { step, failure: failure.clone() };
+                self.append_and_tell(record, step, EventKind::UndoFailed, &failure.what)?;
                 self.last_undo_failure = Some(failure);
             }
         }
