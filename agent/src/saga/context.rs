@@ -138,18 +138,25 @@ pub struct Looks {
 impl Looks {
     /// Waits before the next look; the answer is whether there is to be one.
     pub fn again(&mut self, context: &Context<'_>) -> bool {
-        let pause = self.pause.min(context.host.config.waits.pause);
-        if self.left.is_zero() {
-            return false;
-        }
-        // On a busy host a look itself takes seconds.
-        let spent = self.began.elapsed() + pause.max(Duration::from_millis(1));
-        self.left = self.left.saturating_sub(spent);
-        self.pause = self.pause * 3 / 2;
+        let Some(pause) = self.next_pause(context.host.config.waits.pause) else { return false };
         context.activity.touch();
         let stopped = context.cancel.sleep(pause);
         self.began = Instant::now();
         !stopped
+    }
+
+    fn next_pause(&mut self, longest: Duration) -> Option<Duration> {
+        if self.left.is_zero() {
+            return None;
+        }
+        let pause = self.pause.min(longest);
+        // On a busy host a look itself takes seconds.
+        let spent = self.began.elapsed() + pause.max(Duration::from_millis(1));
+        self.left = self.left.saturating_sub(spent);
+        // Of the pause that is kept to: one that grew beyond it would be too long for a number after
+        // some two minutes.
+        self.pause = pause * 3 / 2;
+        Some(pause)
     }
 }
 
@@ -267,4 +274,25 @@ fn not_my_turn(with: &str) -> Failure {
 
 pub(super) fn tenant_dir(base: &Path, plan: &Plan) -> PathBuf {
     base.join(plan.slug().map_or("none", |slug| slug.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_go_on_for_as_long_as_they_may() {
+        let longest = Duration::from_secs(1);
+        let within = Duration::from_secs(3600);
+        let mut looks = Looks { pause: FIRST_PAUSE, left: within, began: Instant::now() };
+        let mut pauses = Vec::new();
+        while let Some(pause) = looks.next_pause(longest) {
+            pauses.push(pause);
+            looks.began = Instant::now();
+        }
+        assert!(pauses.windows(2).all(|two| two[0] <= two[1]), "they grow");
+        assert_eq!((pauses[0], pauses.last()), (FIRST_PAUSE, Some(&longest)));
+        let sum: Duration = pauses.iter().sum();
+        assert!(sum > within - longest && sum < within + longest, "{sum:?}");
+    }
 }

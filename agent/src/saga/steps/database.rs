@@ -5,7 +5,7 @@ use std::time::Duration;
 use freehold_protocol::failure::{Failure, FailureClass};
 
 use super::{decided, deploy, stack};
-use crate::host::compose;
+use crate::host::{compose, docker};
 use crate::runner::Stdin;
 use crate::saga::Action;
 use crate::saga::context::Context;
@@ -60,6 +60,8 @@ fn wait(context: &Context<'_>) -> Result<(), Failure> {
             Err(_) => {}
         }
     };
+    // A database does not answer through an engine that is away, which is not the release's fault.
+    context.with_commands(docker::versions)?;
     let detail = Failure::from(last).detail;
     Err(Failure::new(
         FailureClass::App,
