@@ -30,6 +30,8 @@ pub struct Agent {
     daemon: Option<Daemon>,
     folder: PathBuf,
     setup: Setup,
+    // Taken away in this order: one lies in the other.
+    tenants_disk: Option<Disk>,
     disk: Option<Disk>,
 }
 
@@ -48,9 +50,14 @@ impl Agent {
             std::fs::create_dir_all(folder.join(name)).expect("a folder for the agent");
         }
         let disk = setup.state_disk_kib.map(|kib| Disk::mount(&folder.join("state"), kib));
+        let tenants_disk = setup.tenants_disk_kib.map(|kib| {
+            let tenants = folder.join("state/tenants");
+            std::fs::create_dir_all(&tenants).expect("a folder for tenants");
+            Disk::mount(&tenants, kib)
+        });
         let text = configuration(&folder, (portal, nginx, acme), first_port);
         std::fs::write(folder.join("agent.toml"), text).expect("agent.toml");
-        Self { daemon: None, folder, setup: setup.clone(), disk }
+        Self { daemon: None, folder, setup: setup.clone(), tenants_disk, disk }
     }
 
     fn command(&self, args: &[&str]) -> Command {
@@ -125,11 +132,44 @@ impl Agent {
     /// started again is waited for.
     #[track_caller]
     pub fn kill_half(&self, half: Half) {
+        end(self.pid(half));
+    }
+
+    /// The same, and it is not started again before `look` has looked.
+    #[track_caller]
+    pub fn kill_half_and<T>(&self, half: Half, look: impl FnOnce() -> T) -> T {
+        let parent = self.daemon.as_ref().expect("the agent runs").pid();
+        let parent = i32::try_from(parent).ok().and_then(Pid::from_raw).expect("a process");
+        kill_process(parent, Signal::STOP).expect("a running parent can be stopped");
+        end(self.pid(half));
+        let seen = look();
+        Held(parent).release();
+        seen
+    }
+
+    /// Makes one half stand still, all its threads, until what is returned is released or the half
+    /// is ended. One that is just being started again is waited for.
+    #[track_caller]
+    pub fn hold(&self, half: Half) -> Held {
+        let pid = self.pid(half);
+        kill_process(pid, Signal::STOP).expect("a running half can be stopped");
+        let began = Instant::now();
+        // A thread in the middle of a write to the disk stands still after it.
+        while !stands_still(pid) {
+            assert!(began.elapsed() < START, "the {half:?} does not stand still");
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        Held(pid)
+    }
+
+    /// The process of one half.
+    #[track_caller]
+    fn pid(&self, half: Half) -> Pid {
         let parent = self.daemon.as_ref().expect("the agent runs").pid();
         let began = Instant::now();
         loop {
             if let Some(pid) = pid_of(parent, half) {
-                return end(pid);
+                return pid;
             }
             assert!(began.elapsed() < START, "the {half:?} does not run");
             std::thread::sleep(Duration::from_millis(20));
@@ -171,6 +211,11 @@ impl Agent {
         self.disk.as_ref().expect("the setup asked for a disk")
     }
 
+    /// The tenants' folder's own disk.
+    pub fn tenants_disk(&self) -> &Disk {
+        self.tenants_disk.as_ref().expect("the setup asked for a disk")
+    }
+
     /// What both halves wrote.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(self.log_file()).unwrap_or_default()).into_owned()
@@ -192,6 +237,29 @@ fn pid_of(parent: u32, half: Half) -> Option<Pid> {
         let line = std::fs::read(format!("/proc/{child}/cmdline")).ok()?;
         let is_it = line.split(|byte| *byte == 0).any(|word| word == role.as_bytes());
         is_it.then(|| child.parse().ok().and_then(Pid::from_raw)).flatten()
+    })
+}
+
+/// A half that stands still.
+#[derive(Debug)]
+pub struct Held(Pid);
+
+impl Held {
+    /// Lets it go on.
+    pub fn release(self) {
+        kill_process(self.0, Signal::CONT).expect("what stands still is there");
+    }
+}
+
+/// Whether every thread of a process is stopped.
+fn stands_still(pid: Pid) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())) else {
+        return false;
+    };
+    threads.flatten().all(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // The state follows the name, which is in brackets and may itself hold some.
+        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('T'))
     })
 }
 

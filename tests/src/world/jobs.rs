@@ -84,12 +84,6 @@ impl World {
         });
     }
 
-    /// Waits until a step starts, or the job rests without it: whether it started.
-    #[track_caller]
-    pub fn reaches(&self, id: &str, step: &str) -> bool {
-        self.follow(id, JOB, |event| event.what == EventKind::StepStarted && event.step == step)
-    }
-
     /// Reads events until one is wanted (true) or the job rests (false).
     #[track_caller]
     fn follow(&self, id: &str, limit: Duration, mut wanted: impl FnMut(&JobEvent) -> bool) -> bool {

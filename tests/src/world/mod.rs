@@ -6,6 +6,7 @@ mod agent;
 mod api;
 mod disk;
 mod docker;
+mod edges;
 mod evidence;
 mod jobs;
 mod ledger;
@@ -16,9 +17,11 @@ mod tenant;
 
 use std::sync::atomic::{AtomicU16, Ordering};
 
+use agent::Held;
 pub use agent::{Agent, Half};
 pub use api::{Api, Reply};
 pub use docker::docker;
+pub use edges::{Cut, Edge};
 pub use jobs::{DEPLOY_STEPS, steps_of};
 pub use portal::{Portal, Tls};
 pub use programs::{Outcome, agent_program, portal_program, run};
@@ -56,6 +59,8 @@ pub struct Setup {
     pub agent_clock: Option<String>,
     /// Size of a disk of its own for the agent's state folder, in KiB.
     pub state_disk_kib: Option<u32>,
+    /// Size of a disk of its own for the folder of tenants' files, in KiB.
+    pub tenants_disk_kib: Option<u32>,
     /// Size of a disk of its own for the portal's data folder, in KiB.
     pub data_disk_kib: Option<u32>,
     /// Whether to leave out the host: no enrollment, no agent.
