@@ -2,6 +2,7 @@
 
 use super::programs::{Outcome, run};
 use crate::{process::Daemon, scratch::Scratch};
+use freehold_protocol::ids::Sha256Digest;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -33,6 +34,72 @@ pub(super) fn names(what: &str, tag: &str) -> Vec<String> {
         text.lines().filter(|name| name.contains(&mark)).map(str::to_owned).collect();
     names.sort();
     names
+}
+
+/// The same names, each with how the thing is: what two looks at an unchanged host agree on, and
+/// what a change of release or of isolation changes.
+pub(super) fn states(what: &str, tag: &str) -> BTreeMap<String, String> {
+    let names = names(what, tag);
+    if names.is_empty() {
+        return BTreeMap::new();
+    }
+    let found =
+        docker([what, "inspect"].into_iter().chain(names.iter().map(String::as_str))).json();
+    let found = found.as_array().expect("a list of what was asked for");
+    found
+        .iter()
+        .map(|one| {
+            let name = one["Name"].as_str().expect("its name").trim_start_matches('/').to_owned();
+            let state = match what {
+                "container" => container(one),
+                "network" => format!("internal {} {}", one["Internal"], marks(&one["Labels"])),
+                _ => format!("{} {}", one["Driver"], marks(&one["Labels"])),
+            };
+            (name, state)
+        })
+        .collect()
+}
+
+fn container(one: &Value) -> String {
+    let (config, host) = (&one["Config"], &one["HostConfig"]);
+    let limits = ["Memory", "NanoCpus", "PidsLimit", "ReadonlyRootfs", "RestartPolicy"]
+        .map(|name| format!("{name} {}", host[name]));
+    let mut mounts: Vec<String> = one["Mounts"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|mount| {
+            let name = mount["Name"].as_str().or(mount["Source"].as_str()).unwrap_or_default();
+            // The engine gives a volume without a name 64 random digits.
+            let name = if name.len() == 64 { "unnamed" } else { name };
+            format!("{name}:{}:{}", mount["Destination"], mount["RW"])
+        })
+        .collect();
+    mounts.sort();
+    let networks = one["NetworkSettings"]["Networks"].as_object();
+    let networks: Vec<_> = networks.into_iter().flat_map(|all| all.keys()).collect();
+    let mut env: Vec<_> =
+        config["Env"].as_array().into_iter().flatten().map(Value::to_string).collect();
+    env.sort();
+    format!(
+        "{} {}/{} command {} environment {} ports {} mounts {mounts:?} networks {networks:?} {} {}",
+        one["Image"],
+        one["State"]["Status"],
+        one["State"]["Health"]["Status"],
+        config["Cmd"],
+        // There are passwords in it.
+        Sha256Digest::of(env.join("\n").as_bytes()),
+        host["PortBindings"],
+        limits.join(" "),
+        marks(&config["Labels"])
+    )
+}
+
+/// The labels that are ours: whose it is, and of which job.
+fn marks(labels: &Value) -> String {
+    let labels = labels.as_object().into_iter().flatten();
+    let ours: Vec<_> = labels.filter(|(name, _)| name.starts_with("io.freehold.")).collect();
+    format!("{ours:?}")
 }
 
 /// Where containers find this machine: the gateway of the engine's default bridge.

@@ -30,6 +30,15 @@ impl Snapshot {
         assert!(lines.is_empty(), "the host is not as it was:\n  {}", lines.join("\n  "));
     }
 
+    /// The same without one thing: somebody else's, which came meanwhile.
+    #[track_caller]
+    #[must_use]
+    pub fn without(mut self, kind: &str, name: &str) -> Self {
+        let key = format!("{kind} {name}");
+        assert!(self.0.remove(&key).is_some(), "there is no {key}");
+        self
+    }
+
     /// Whether there is nothing at all.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -48,8 +57,8 @@ impl World {
     pub fn snapshot(&self) -> Snapshot {
         let mut all = BTreeMap::new();
         for kind in ["container", "network", "volume"] {
-            for name in docker::names(kind, self.tag()) {
-                all.insert(format!("{kind} {name}"), String::new());
+            for (name, state) in docker::states(kind, self.tag()) {
+                all.insert(format!("{kind} {name}"), state);
             }
         }
         for (volume, container) in self.ears.unnamed_volumes(self.tag()) {
@@ -63,7 +72,12 @@ impl World {
             for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
                 let name = entry.file_name().to_string_lossy().into_owned();
                 if name != "README" {
-                    all.insert(format!("certificate {part}/{name}"), String::new());
+                    let chain = std::fs::read(entry.path().join("fullchain.pem"));
+                    let state = chain.map_or_else(
+                        |_| String::new(),
+                        |chain| Sha256Digest::of(&chain).to_string(),
+                    );
+                    all.insert(format!("certificate {part}/{name}"), state);
                 }
             }
         }

@@ -173,6 +173,18 @@ impl World {
         let page = self.https(tenant, "/", &[]).unwrap_or_else(|error| panic!("/: {error}"));
         assert_eq!(page.status, 200, "{}", page.body);
         assert_eq!(page.header("x-frontend"), Some("sample"), "{}", page.head);
+        assert!(page.body.contains(&format!("release {version}.")), "{}", page.body);
+    }
+
+    /// Expects the web server, as it runs, to know nothing of the tenant: its files alone would not
+    /// tell whether it was reloaded.
+    #[track_caller]
+    pub fn assert_unserved(&self, tenant: &Tenant) {
+        // Workers of before a reload answer until the new ones do.
+        self.eventually("the web server forgets the site", Duration::from_secs(20), |world| {
+            world.https(tenant, "/", &[]).is_err()
+                && world.http(tenant, "/").is_ok_and(|answer| answer.status == 404)
+        });
     }
 
     /// Waits until a condition holds.
