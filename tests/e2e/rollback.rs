@@ -3,10 +3,11 @@
 
 use freehold_portal::api::jobs::JobView;
 use freehold_protocol::failure::FailureClass;
-use freehold_tests::world::{Setup, Snapshot, Tenant, World, blueprint, docker};
+use freehold_protocol::report::EventKind;
+use freehold_tests::engine::Engine;
+use freehold_tests::world::{Edge, Setup, Snapshot, Tenant, World, blueprint, docker};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
 use std::time::Duration;
 
 const BACKEND: &str = "freehold-sample/backend:1";
@@ -266,79 +267,55 @@ fn a_site_that_does_not_verify_is_taken_back() {
     recovers(&world, &tenant, release, &before);
 }
 
-/// A `docker` that does what the engine's client does until a test switches it off.
-struct Switch {
-    script: PathBuf,
-    off: PathBuf,
-}
-
-impl Switch {
-    fn new(world: &World) -> Self {
-        let (script, off) =
-            (world.scratch().path().join("docker"), world.scratch().path().join("off"));
-        let text = format!(
-            "#!/bin/sh\n\
-             # Off for calls with a word that stands in the file, or for all when it is empty.\n\
-             if [ -e {off} ]; then\n\
-             \x20 word=$(cat {off})\n\
-             \x20 case \" $* \" in *\" $word\"*)\n\
-             \x20   echo 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?' >&2\n\
-             \x20   [ \"$word\" != up ] || printf '' >{off}.hit\n\
-             \x20   exit 1;;\n\
-             \x20 esac\n\
-             fi\n\
-             exec docker \"$@\"\n",
-            off = off.display()
-        );
-        std::fs::write(&script, text).unwrap();
-        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
-        Self { script, off }
-    }
-
-    fn off(&self, word: &str) {
-        std::fs::write(&self.off, word).unwrap();
-    }
-
-    fn on(&self) {
-        std::fs::remove_file(&self.off).unwrap();
-    }
-}
+/// The stack runs, and nobody is served.
+const MIDDLE: [Edge; 4] = [Edge::Done(5), Edge::Started(6), Edge::Done(6), Edge::Started(7)];
 
 #[test]
 fn an_engine_that_goes_away_is_waited_for_or_told() {
     let mut world = World::start("engine");
-    let switch = Switch::new(&world);
+    let mut engine = Engine::open_in(world.scratch().path());
     world.agent().stop();
-    world.agent().setup().agent = vec![format!("programs.docker={}", switch.script.display())];
+    world.agent().setup().agent = vec![format!("programs.docker={}", engine.client().display())];
     world.agent().start();
     let release = world.push(&blueprint(&[]));
     let tenant = world.tenant("acme");
     world.create(&tenant, release);
     let before = world.snapshot();
 
-    switch.off("");
+    // Down before anything was done.
+    engine.down();
     let job = fails(&world, &tenant, release, &before);
     assert_eq!((job.state.as_str(), job.step.as_str()), ("failed", "preflight"));
-    assert_eq!(job.failure.unwrap().class, FailureClass::Host);
-    switch.on();
+    let failure = job.failure.unwrap();
+    assert_eq!(failure.class, FailureClass::Host);
+    assert!(failure.what.contains("engine") && failure.advice.contains("docker"), "{failure:#?}");
+    assert!(failure.detail.contains("Cannot connect to the Docker daemon"), "{failure:#?}");
+    engine.up();
 
-    // Only starting fails.
-    switch.off("up ");
-    let job = fails(&world, &tenant, release, &before);
-    assert_eq!(job.state, "rolled_back");
-    switch.on();
-
-    // Gone for good in the middle: what could not be undone is named, and a resume does it.
+    // Down while the stack starts, until the job turns back: the undo waits for it.
     let id = world.queue_deploy(&tenant, release);
-    world.wait_step(&id, "database-ready");
-    switch.off("");
+    world.wait_event(&id, "a container", |event| {
+        event.step == "start" && event.message.contains("Container")
+    });
+    engine.down();
+    world.wait_event(&id, "an undo that does not work", |event| {
+        event.what == EventKind::UndoFailed && event.step == "start"
+    });
+    engine.up();
+    let job = world.rests_as(&id, "rolled_back");
+    assert_eq!(job.failure.unwrap().class, FailureClass::Host);
+    world.snapshot().assert_same(&before);
+
+    // Down for good in the middle: what could not be undone is named, and a resume does it.
+    let id = world.queue_deploy(&tenant, release);
+    world.at_edge(&id, &MIDDLE, || engine.down());
     let job = world.rests_as(&id, "rollback_failed");
     let failure = job.failure.unwrap();
     assert_eq!(failure.class, FailureClass::Stuck, "{failure:#?}");
     assert!(failure.advice.contains("resume"), "{failure:#?}");
     let reply = world.api().call("POST", &format!("/tenants/{}/deploy", tenant.slug), None);
     assert_eq!(reply.problem(409).errors.len(), 0, "a stuck tenant took another job");
-    switch.on();
+    engine.up();
     let reply = world.api().call("POST", &format!("/jobs/{id}/resume"), None);
     assert!((200..300).contains(&reply.status), "{}: {}", reply.status, reply.text);
     world.eventually("the stuck job is undone", Duration::from_secs(60), |world| {

@@ -9,6 +9,7 @@
 
 pub mod acme;
 pub mod curl;
+pub mod engine;
 pub mod nginx;
 pub mod ports;
 pub mod process;
