@@ -9,12 +9,14 @@ use freehold_portal::{
     clock::ManualClock,
     config::Config,
     context::Portal,
+    db,
     http::{
         handler::PortalHandler,
         server::{Ended, Server, ShutdownHandle},
     },
+    keys::Place,
 };
-use freehold_protocol::time::Timestamp;
+use freehold_protocol::{ids::TenantId, secret::Secret, time::Timestamp};
 use serde_json::Value;
 
 /// A blueprint with one setting that is required and one that has a default.
@@ -124,6 +126,24 @@ impl World {
         let world = Self::with_host_and_blueprint();
         world.post("/api/v1/tenants", acme()).expect(201);
         world
+    }
+
+    /// Keeps a temporary password of a tenant's first admin, as its deployment brings it.
+    pub fn keep_credentials(&self, tenant: TenantId, password: &'static str) {
+        let keys = self.portal.keys.current();
+        let keep = move |tx: &db::Tx<'_>| {
+            let text = tenant.to_string();
+            let place = Place {
+                table: "tenants",
+                column: "credentials_sealed",
+                row: &text,
+                tenant: &text,
+                version: tx.now().as_millis().unsigned_abs(),
+            };
+            let sealed = keys.master().seal(&place, &Secret::new(password.into()))?;
+            db::deployments::keep_credentials(tx, tenant, &sealed, tx.now())
+        };
+        self.portal.db.write(keep).unwrap();
     }
 }
 

@@ -7,6 +7,7 @@ mod harness;
 mod access;
 mod agents_edge;
 mod audit;
+mod audit_every;
 mod blueprints;
 mod conformance;
 mod edge;

@@ -20,6 +20,24 @@ pub const REQUESTS: &str = "/api/v1/requests";
 /// What the blueprint of these tests takes of a host.
 pub const MEMORY: u64 = 4096;
 
+/// A machine of this size that does nothing.
+pub fn facts(memory: u64, cpus: u32, disk_gb: u64) -> HostFacts {
+    HostFacts {
+        at: Timestamp::from_millis(1),
+        os: "Debian".into(),
+        kernel: "6".into(),
+        arch: "x86_64".into(),
+        memory_total_mib: memory,
+        memory_available_mib: memory,
+        cpus,
+        load_percent: 0,
+        disk_total_mib: disk_gb * 1024,
+        disk_available_mib: disk_gb * 1024,
+        tools: BTreeMap::new(),
+        problems: Vec::new(),
+    }
+}
+
 /// A world with a host of known size, a customer with a license, and people.
 pub struct Shop {
     pub world: World,
@@ -51,20 +69,7 @@ impl Shop {
 
     /// What the host's agent says of its machine.
     pub fn report_capacity(&self, memory: u64, cpus: u32, disk_gb: u64) {
-        let facts = HostFacts {
-            at: Timestamp::from_millis(1),
-            os: "Debian".into(),
-            kernel: "6".into(),
-            arch: "x86_64".into(),
-            memory_total_mib: memory,
-            memory_available_mib: memory,
-            cpus,
-            load_percent: 0,
-            disk_total_mib: disk_gb * 1024,
-            disk_available_mib: disk_gb * 1024,
-            tools: BTreeMap::new(),
-            problems: Vec::new(),
-        };
+        let facts = facts(memory, cpus, disk_gb);
         let inventory = Inventory { facts, tenants: Vec::new(), ports: Vec::new() };
         let put = move |tx: &db::Tx<'_>| {
             let name: HostName = "vps-1".parse().unwrap();

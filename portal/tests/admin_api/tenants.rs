@@ -136,24 +136,7 @@ fn removal_asks_for_the_slug_and_credentials_are_shown_once() {
     reveal().refused(404, "no_credentials");
     let tenant = world.get("/api/v1/tenants/acme").expect(200);
     let id: freehold_protocol::ids::TenantId = tenant["id"].as_str().unwrap().parse().unwrap();
-    let keys = world.portal.keys.current();
-    world
-        .portal
-        .db
-        .write(move |tx| {
-            let text = id.to_string();
-            let place = freehold_portal::keys::Place {
-                table: "tenants",
-                column: "credentials_sealed",
-                row: &text,
-                tenant: &text,
-                version: tx.now().as_millis().unsigned_abs(),
-            };
-            let password = freehold_protocol::secret::Secret::new("s3cret-pw".into());
-            let sealed = keys.master().seal(&place, &password)?;
-            freehold_portal::db::deployments::keep_credentials(tx, id, &sealed, tx.now())
-        })
-        .unwrap();
+    world.keep_credentials(id, "s3cret-pw");
     assert_eq!(world.get("/api/v1/tenants/acme").expect(200)["credentials"], "waiting");
     let shown = reveal().expect(200);
     assert_eq!(
