@@ -45,7 +45,7 @@ impl Paths {
 
     fn with_credentials(mut self, folder: Option<&Path>) -> Self {
         let Some(folder) = folder else { return self };
-        for path in [&mut self.identity, &mut self.portal, &mut self.report] {
+        for path in [&mut self.identity, &mut self.portal, &mut self.report, &mut self.seal] {
             let Some(name) = path.file_name() else { continue };
             let credential = folder.join(format!("freehold.{}", name.display()));
             if credential.exists() {
@@ -77,10 +77,12 @@ mod tests {
         let config =
             Config { poller_dir: "/p".into(), state_dir: "/s".into(), ..Config::default() };
         std::fs::write(dir.path().join("freehold.identity.pem"), "x").unwrap();
+        std::fs::write(dir.path().join("freehold.seal.key"), "x").unwrap();
         let paths = Paths::of(&config).with_credentials(Some(dir.path()));
         assert_eq!(paths.identity, dir.path().join("freehold.identity.pem"));
         assert_eq!(paths.portal, Path::new("/p/portal.json"));
         assert_eq!(paths.report, Path::new("/s/keys/report.pem"));
+        assert_eq!(paths.seal, dir.path().join("freehold.seal.key"));
         assert_eq!(
             Paths::of(&config).with_credentials(None).identity,
             Path::new("/p/identity.pem")

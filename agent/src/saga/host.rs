@@ -79,7 +79,7 @@ impl HostConfig {
             .collect();
         Ok(Self {
             tenants_dir: config.tenants_dir(),
-            seal_key: Paths::of(config).seal,
+            seal_key: Paths::of_service(config).seal,
             nginx: nginx::Settings {
                 args: config.nginx.args.clone(),
                 include_dir: config.nginx.include_dir.clone(),
