@@ -2,6 +2,8 @@
 # after common.sh and background.sh; set work, run ($work/run) and guest ($work/root) first.
 # shellcheck shell=bash
 
+. "$FREEHOLD_TOP/tests/packages/documented.sh"
+
 # The guest's init, seen from here.
 leader=''
 
