@@ -29,7 +29,7 @@ pub(super) const MEASUREMENT: Measurement = Measurement {
 
 fn run(bench: &Bench) -> Vec<Figure> {
     let scale = &bench.scale;
-    let keep = "keep_jobs_days = 3650\nkeep_jobs_max = 100000000\npoll_wait_secs = 55";
+    let keep = "keep_jobs_days = 3650\nkeep_jobs_max = 10000000\npoll_wait_secs = 55";
     let prepare = |name, hosts| Portal::prepare_with(&bench.scratch, name, hosts, false, keep);
     let small = prepare("growth-small", SMALL);
     let large = prepare("growth-large", scale.fleet);
