@@ -103,8 +103,8 @@ impl Nginx {
             std::fs::write(&path, text).unwrap();
             path
         };
-        let chain = write("fullchain.pem", made.cert.pem());
-        let key = write("privkey.pem", made.signing_key.serialize_pem());
+        let chain = write(&format!("{domain}.chain.pem"), made.cert.pem());
+        let key = write(&format!("{domain}.key.pem"), made.signing_key.serialize_pem());
         let files = CertificateFiles {
             chain: chain.to_str().unwrap().parse().unwrap(),
             key: key.to_str().unwrap().parse().unwrap(),
@@ -252,6 +252,52 @@ fn a_site_from_http_to_https_and_away() {
         eventually("silence", || get("/").is_err());
         assert_eq!(read_site(settings, https.tenant).unwrap(), None);
     });
+}
+
+/// Two tenants: the name of the handshake chooses the certificate, that of the request the site, and
+/// only when both are one is there an answer.
+#[test]
+fn a_connection_for_one_tenant_does_not_lead_to_another() {
+    let nginx = Nginx::start();
+    let settings = &nginx.settings;
+    let names: [Domain; 2] =
+        ["acme.example.com", "bolt.example.com"].map(|name| name.parse().unwrap());
+    let certificates = names.each_ref().map(|name| nginx.certificate(name.as_str()));
+    let acme = site(Stage::Https(certificates[0].0.clone()), app("acme"), app("acme"));
+    let bolt = Site {
+        tenant: "01936f2a-0000-7000-8000-000000000002".parse().unwrap(),
+        slug: "bolt".parse().unwrap(),
+        domain: names[1].clone(),
+        ..site(Stage::Https(certificates[1].0.clone()), app("bolt"), app("bolt"))
+    };
+    let (mutex, path) = (NginxMutex::default(), "/".parse().unwrap());
+    with_commands(|commands| {
+        let lock = mutex.lock(&CancelToken::new()).unwrap();
+        for site in [&acme, &bolt] {
+            ensure_site(commands, &lock, settings, site).unwrap();
+        }
+    });
+    wait_for(settings.https_port);
+    let tls = probe::at_loopback(settings.https_port);
+    let roots = Roots::read(&[&certificates[0].1, &certificates[1].1]).unwrap();
+    let ask = |connection: usize, host: usize| {
+        let names = (&names[connection], &names[host]);
+        probe::crossed(names, &path, tls, &roots, now(), TIMEOUT).map(|answer| answer.status).ok()
+    };
+    eventually("each by its own name", || (ask(0, 0), ask(1, 1)) == (Some(200), Some(200)));
+    assert_eq!((ask(0, 1), ask(1, 0)), (Some(421), Some(421)));
+
+    // nginx alone would not see to it.
+    let file = settings.include_dir.join(format!("freehold-{}.conf", bolt.tenant));
+    let text = std::fs::read_to_string(&file).unwrap();
+    let start = text.find("    if ($ssl_server_name").unwrap();
+    let end = start + text[start..].find("}\n").unwrap() + 2;
+    std::fs::write(&file, format!("{}{}", &text[..start], &text[end..])).unwrap();
+    with_commands(|commands| {
+        let lock = mutex.lock(&CancelToken::new()).unwrap();
+        freehold_agent::host::nginx::reload(commands, &lock, settings).unwrap();
+    });
+    eventually("the other's site without the rule", || ask(0, 1) == Some(200));
 }
 
 #[test]

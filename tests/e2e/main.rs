@@ -13,6 +13,7 @@ mod crash;
 mod deploy;
 mod domain;
 mod enroll;
+mod isolation;
 mod network;
 mod portal_disk;
 mod remove;

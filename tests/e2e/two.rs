@@ -41,6 +41,10 @@ fn two_tenants_deploy_at_once_and_cannot_reach_each_other() {
 
     knocking_disturbs_no_database(acme, bolt);
 
+    a_connection_for_one_leads_to_no_other(&world, acme, bolt);
+    a_connection_for_one_leads_to_no_other(&world, bolt, acme);
+    the_agent_tries_it_too(&world, acme, release);
+
     let passwords = tenants.each_ref().map(|tenant| world.password(tenant));
     assert_eq!(world.login(acme, &passwords[1]), 401, "a password of another tenant works");
 
@@ -69,6 +73,38 @@ fn knocking_disturbs_no_database(from: &Tenant, to: &Tenant) {
         assert!(log.contains("ready to accept connections"), "{log}");
         assert!(!log.contains("terminated by signal"), "{log}");
     }
+}
+
+/// Whoever asks for `to` over a connection with the certificate of `from` is sent away, and so is who
+/// asks for a name that nobody has.
+fn a_connection_for_one_leads_to_no_other(world: &World, from: &Tenant, to: &Tenant) {
+    for path in ["/", "/api/health"] {
+        let nobody = format!("nobody.{}", from.domain);
+        for host in [to.domain.as_str(), &nobody] {
+            let header = format!("host: {host}");
+            let answer = world.https(from, path, &["--header", &header]).unwrap();
+            // Nobody's is for the first server of the port, whoever's that is; `to` is for that site.
+            let refused = answer.status == 421 || host == nobody && answer.status == 404;
+            assert!(refused, "{}: {host}: {}", from.slug, answer.head);
+            for tenant in [from, to] {
+                assert!(!answer.body.contains(&tenant.slug), "{}", answer.body);
+            }
+            assert_eq!(answer.header("x-frontend"), None, "{}", answer.head);
+        }
+    }
+}
+
+/// `verify` asks for its own tenant on a connection that was made for the other one, and is refused.
+fn the_agent_tries_it_too(world: &World, tenant: &Tenant, release: u64) {
+    let refused = |log: &str| {
+        log.lines()
+            .filter(|line| line.contains("\" 421 ") && line.contains("freehold-agent"))
+            .count()
+    };
+    let before = refused(&world.nginx.access_log());
+    world.deploy(tenant, release);
+    let log = world.nginx.access_log();
+    assert!(refused(&log) > before, "{log}");
 }
 
 /// Where a tenant's database is.

@@ -2,6 +2,7 @@
 
 mod error;
 mod image;
+mod network;
 mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +41,8 @@ pub struct Removal {
     pub containers: Vec<String>,
     /// Networks.
     pub networks: Vec<String>,
+    /// Somebody else's containers, which stay, with the networks that they were taken off.
+    pub disconnected: Vec<String>,
     /// Volumes.
     pub volumes: Vec<String>,
 }
@@ -213,7 +216,7 @@ pub fn volumes(
 
 /// Removes the containers and networks of a project that carry the tenant's mark, with the unnamed
 /// volumes of those containers, and its named volumes when told so. What carries another mark, or
-/// none, stays.
+/// none, stays, but is taken off the networks.
 ///
 /// # Errors
 /// When something that is ours is still there afterwards.
@@ -238,10 +241,7 @@ pub fn remove_marked(
         attempt(commands, &unnamed.iter().fold(argv, Argv::arg), "remove unnamed volumes")?;
     }
     let networks = list_named(commands, "network", &filters)?;
-    if !networks.is_empty() {
-        let argv = networks.iter().fold(docker().words(["network", "rm"]), Argv::arg);
-        attempt(commands, &argv, "remove networks")?;
-    }
+    removal.disconnected = network::remove(commands, &networks)?;
     removal.networks = networks.iter().map(ToString::to_string).collect();
     if which == Volumes::Remove {
         let volumes = list_named(commands, "volume", &filters)?;
@@ -308,7 +308,8 @@ fn remove_containers(commands: &Commands<'_>, containers: &[Container]) -> Resul
     }
     let argv = docker().words(["container", "rm", "--force", "--volumes"]);
     let argv = containers.iter().fold(argv, |argv, container| argv.arg(&container.id));
-    attempt(commands, &argv, "remove containers")
+    attempt(commands, &argv, "remove containers")?;
+    Ok(())
 }
 
 /// Restarts the running containers of a service that carry the tenant's mark: whatever ran inside
@@ -357,13 +358,14 @@ fn label(name: &str, value: impl Word) -> String {
     format!("label={name}={value}")
 }
 
-/// Runs a removal. That the thing went away by itself is as good; the caller looks again at the end.
-fn attempt(commands: &Commands<'_>, argv: &Argv, doing: &'static str) -> Result<(), DockerError> {
+/// Runs a removal: whether it worked. That the thing went away by itself is as good; the caller looks
+/// again at the end.
+fn attempt(commands: &Commands<'_>, argv: &Argv, doing: &'static str) -> Result<bool, DockerError> {
     match commands.run(argv, Limits::CHANGE) {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(true),
         Err(error @ CommandError::NonZero { .. }) => {
             tracing::warn!(error = %error.detail(), "cannot {doing}; looking again");
-            Ok(())
+            Ok(false)
         }
         Err(source) => Err(DockerError::Command { doing, source }),
     }

@@ -164,6 +164,32 @@ pub fn public(
     now: Timestamp,
     timeout: Duration,
 ) -> Result<Answer, ProbeError> {
+    over_tls((domain, domain), path, address, roots, now, timeout)
+}
+
+/// Asks for `host` on a connection that is made for, and shows the certificate of, another domain.
+///
+/// # Errors
+/// When there is no answer, or the certificate is not valid for the other domain.
+pub fn crossed(
+    (connection, host): (&Domain, &Domain),
+    path: &UrlPath,
+    address: SocketAddr,
+    roots: &Roots,
+    now: Timestamp,
+    timeout: Duration,
+) -> Result<Answer, ProbeError> {
+    over_tls((connection, host), path, address, roots, now, timeout)
+}
+
+fn over_tls(
+    (domain, host): (&Domain, &Domain),
+    path: &UrlPath,
+    address: SocketAddr,
+    roots: &Roots,
+    now: Timestamp,
+    timeout: Duration,
+) -> Result<Answer, ProbeError> {
     let port = address.port();
     let url = if port == 443 {
         format!("https://{domain}{path}")
@@ -175,7 +201,11 @@ pub fn public(
     let expires = Arc::new(Mutex::new(None));
     let connector = TcpConnector::default().chain(tls::Tls { judge, expires: expires.clone() });
     let agent = ureq::Agent::with_parts(config(timeout).build(), connector, Pinned(address));
-    let mut answer = ask(&url, agent.get(&url))?;
+    let mut request = agent.get(&url);
+    if host != domain {
+        request = request.header("host", host.as_str());
+    }
+    let mut answer = ask(&url, request)?;
     answer.expires = *expires.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(answer)
 }

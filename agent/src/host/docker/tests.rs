@@ -135,12 +135,27 @@ fn removal_takes_what_is_marked_and_says_what_is_left() {
     let script = Script::new()
         .prints(&containers, "")
         .prints(&networks, "acme_x_front\n")
-        .fails("docker network rm acme_x_front", 1, "has active endpoints")
+        .fails("docker network rm acme_x_front", 1, "no such device")
+        .prints(MEMBERS, "{}\n")
         .prints(&containers, "")
         .prints(&networks, "acme_x_front\n");
     let failure = Failure::from(remove(&script).unwrap_err());
     assert!(failure.advice.contains("network acme_x_front"), "{failure:?}");
+
+    // A stranger on it is taken off, and told.
+    let script = Script::new()
+        .prints(&containers, "")
+        .prints(&networks, "acme_x_front\n")
+        .fails("docker network rm acme_x_front", 1, "has active endpoints")
+        .prints(MEMBERS, "{\"6cbbe4eddbeb\":{\"Name\":\"stranger\"}}\n")
+        .prints("docker network disconnect --force acme_x_front 6cbbe4eddbeb", "")
+        .prints("docker network rm acme_x_front", "")
+        .prints(&containers, "")
+        .prints(&networks, "");
+    assert_eq!(remove(&script).unwrap().disconnected, ["stranger from acme_x_front"]);
 }
+
+const MEMBERS: &str = "docker network inspect *";
 
 #[test]
 fn a_stack_is_compared_with_what_it_must_be() {

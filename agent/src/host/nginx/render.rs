@@ -71,6 +71,16 @@ fn head(out: &mut String, site: &Site) {
     line!(out, "    server_tokens off;");
 }
 
+/// Refuses requests on a connection that was made for another name: nginx chooses the certificate by
+/// the name of the handshake and the site by that of the request, and would serve this site under
+/// another tenant's certificate. A client that named nobody has seen whose certificate it got.
+fn made_for_this_name(out: &mut String, site: &Site) {
+    let name = site.domain.to_string().replace('.', "\\.");
+    line!(out, "    if ($ssl_server_name !~* \"^({name})?$\") {{");
+    line!(out, "        return 421;");
+    line!(out, "    }}");
+}
+
 fn plain_server(out: &mut String, settings: &Settings, site: &Site, plain: Plain) {
     line!(out, "server {{");
     listen(out, settings, settings.http_port, "");
@@ -111,6 +121,7 @@ fn tls_server(
     // it refuses the directive. This form is accepted by all.
     listen(out, settings, settings.https_port, " ssl http2");
     head(out, site);
+    made_for_this_name(out, site);
     line!(out, "    ssl_certificate {};", files.chain);
     line!(out, "    ssl_certificate_key {};", files.key);
     line!(out, "    ssl_protocols TLSv1.2 TLSv1.3;");

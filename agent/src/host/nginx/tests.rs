@@ -76,6 +76,7 @@ fn the_https_site_reads_as_documented() {
         "    listen 0.0.0.0:80;",
         "    listen [::]:443 ssl http2;",
         "    server_name acme.example.com;",
+        "    if ($ssl_server_name !~* \"^(acme\\.example\\.com)?$\") {",
         "        return 301 https://acme.example.com$request_uri;",
         "    location ^~ /.well-known/acme-challenge/ {",
         "    location = /api {",
@@ -141,7 +142,9 @@ proptest! {
                 "http://127.0.0.1:1024" => format!("http://127.0.0.1:{port}"),
                 "1m" => format!("{body_limit_mib}m"),
                 // `if ($host != NAME)` ends the name with its parenthesis.
-                token => token.replace("domain.test", domain.as_str()),
+                token => token
+                    .replace("domain.test", domain.as_str())
+                    .replace("domain\\.test", &domain.as_str().replace('.', "\\.")),
             })
             .collect();
         prop_assert_eq!(tokens(&render_site(&settings, &given)), expected);

@@ -13,14 +13,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use freehold_protocol::failure::{Failure, FailureClass};
-use freehold_protocol::ids::Domain;
 use serde_json::Value;
 
-use super::{deploy, journal, stack};
+use super::{deploy, journal, misdirected, stack};
 use crate::host::compose;
 use crate::host::docker::Container;
 use crate::host::names::ProjectName;
-use crate::host::probe;
 use crate::journal::tenants::TenantState;
 use crate::runner::{Argv, CommandError, Commands, Limits, Output, Program};
 use crate::saga::context::Context;
@@ -29,10 +27,8 @@ use crate::saga::context::Context;
 const PROBE_LABEL: &str = "io.freehold.probe=isolation";
 /// Longest time of one attempt, its container included.
 const ATTEMPT: Duration = Duration::from_secs(60);
-/// Most other tenants from whose place an attempt is made until one works.
-const MAX_PLACES: usize = 3;
-/// Name under the tenant's domain that nobody serves.
-const NOBODY: &str = "freehold-isolation-check";
+/// Most other tenants from whose place, or by whose name, an attempt is made until one works.
+pub(super) const MAX_PLACES: usize = 3;
 /// The attempt itself, for a shell inside the container.
 const KNOCK: &str = include_str!("knock.bash");
 
@@ -49,7 +45,7 @@ pub(super) fn check(
     );
     networks?;
     database?;
-    site_keeps_to_its_name(context)
+    misdirected::check(context)
 }
 
 fn leak(what: String) -> Failure {
@@ -249,27 +245,6 @@ fn read_knock(knocked: Result<Output, CommandError>) -> Result<Knock, Failure> {
             tracing::info!(%error, "no attempt from this place was possible");
             Ok(Knock::Impossible)
         }
-    }
-}
-
-/// A request with another name does not lead to the tenant.
-fn site_keeps_to_its_name(context: &Context<'_>) -> Result<(), Failure> {
-    let deploy = deploy(context)?;
-    let config = context.config();
-    let Ok(other) = format!("{NOBODY}.{}", deploy.domain).parse::<Domain>() else { return Ok(()) };
-    let mut address = config.public;
-    address.set_port(config.nginx.http_port);
-    let path = "/".parse().map_err(|_| super::bug("the root is no path"))?;
-    match probe::public_plain(&other, &path, address, Duration::from_secs(10)) {
-        Ok(answer) if answer.location.contains(deploy.domain.as_str()) && answer.status < 400 => {
-            Err(Failure::new(
-                FailureClass::Host,
-                format!("the site of {} answers to the name {other} too", deploy.domain),
-                "look for a catch-all server in nginx's configuration with `nginx -T`",
-            ))
-        }
-        // Any other answer is another site's, or a refusal; no answer is fine as well.
-        Ok(_) | Err(_) => Ok(()),
     }
 }
 

@@ -5,6 +5,7 @@ mod check;
 mod database;
 mod hooks;
 mod isolation;
+mod misdirected;
 mod ports;
 mod preflight;
 mod pull;

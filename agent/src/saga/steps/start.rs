@@ -176,7 +176,10 @@ pub(super) fn remove_containers(
         // The order is kinder to the product; what counts is that the containers are gone.
         tracing::warn!(%error, "docker compose stop did not work; removing the containers as they run");
     }
-    docker::remove_marked(commands, &stack.project, tenant, Volumes::Keep)?;
+    let removal = docker::remove_marked(commands, &stack.project, tenant, Volumes::Keep)?;
+    for one in removal.disconnected {
+        (context.say)(&format!("somebody else's container was disconnected: {one}"));
+    }
     Ok(())
 }
 
