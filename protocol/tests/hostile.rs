@@ -404,25 +404,36 @@ fn an_envelope_with_unknown_fields_is_not_even_parsed() {
     assert!(serde_json::from_value::<Envelope>(extra).is_err());
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
-
-    /// Flipping any bit of any byte of a valid envelope's text is refused.
-    #[test]
-    fn any_changed_byte_is_refused(at in any::<prop::sample::Index>(), bit in 0u8..8) {
-        let world = World::new();
-        let honest = world.sign(&world.job(1, Sha256Digest::ZERO));
-        let mut text = serde_json::to_vec(&honest).unwrap();
-        let at = at.index(text.len());
-        text[at] ^= 1 << bit;
-        if let Ok(changed) = serde_json::from_slice::<Envelope>(&text) {
-            // A changed key id is only a changed hint; everything else must break the envelope.
-            let same_but_hint = changed.payload_digest() == honest.payload_digest()
-                && json_of(&changed)["signatures"][0]["sig"] == json_of(&honest)["signatures"][0]["sig"]
-                && json_of(&changed)["payloadType"] == json_of(&honest)["payloadType"];
-            prop_assert!(same_but_hint || changed.open::<Job>(&[world.job_key.public()], 1).is_err());
+/// Flipping any bit of any byte of a valid envelope's text is refused. A key id alone may say what it
+/// likes: it was never believed, and the very same job comes out.
+#[test]
+fn every_changed_bit_is_refused_but_in_the_hint() {
+    let world = World::new();
+    let honest = world.sign(&world.job(1, Sha256Digest::ZERO));
+    let trusted = [world.job_key.public()];
+    let job = honest.open::<Job>(&trusted, 1).unwrap();
+    let text = serde_json::to_string(&honest).unwrap();
+    let key_id = world.job_key.public().fingerprint().to_string();
+    let start = text.find(&key_id).unwrap();
+    let hint = start..start + key_id.len();
+    let mut admitted = 0;
+    for at in 0..text.len() {
+        for bit in 0..8 {
+            let mut bytes = text.clone().into_bytes();
+            bytes[at] ^= 1 << bit;
+            let Ok(changed) = serde_json::from_slice::<Envelope>(&bytes) else { continue };
+            let Ok(opened) = changed.open::<Job>(&trusted, 1) else { continue };
+            assert!(hint.contains(&at), "bit {bit} of byte {at} may change in {text}");
+            assert_eq!((opened.get(), opened.digest()), (job.get(), job.digest()));
+            admitted += 1;
         }
     }
+    // Else nothing was ever opened, and the loop would prove nothing.
+    assert!(admitted > 0 && admitted < hint.len() * 8, "{admitted}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     /// Nothing that arrives makes the parsers panic.
     #[test]
