@@ -1,5 +1,6 @@
 //! Enrolling a host, with tokens good and bad, as the wrong agent, and with a wrong clock.
 
+use freehold_protocol::{enroll::EnrollmentToken, secret::Secret};
 use freehold_tests::world::{HOST, Setup, World};
 use serde_json::json;
 use std::time::Duration;
@@ -19,6 +20,22 @@ fn tokens_work_once_and_bad_ones_say_what_to_do() {
         let outcome = world.agent_ref().enroll(token, &[]);
         assert_eq!(outcome.code, Some(code), "{token:?}: {outcome}");
         assert!(outcome.stderr.contains(text) && outcome.stderr.contains("hint"), "{outcome}");
+    }
+
+    // Of the right form, but with a secret, then an id, that the portal has never given out.
+    let good: EnrollmentToken = expired.parse().unwrap();
+    let (mut guessed, mut unknown) = (good.clone(), good);
+    guessed.secret = Secret::new("fhe_guess".to_owned());
+    unknown.id = "01936f2a-0000-7000-8000-000000000001".parse().unwrap();
+    for wrong in [guessed, unknown] {
+        let outcome = world.agent_ref().enroll(wrong.to_text().expose(), &[]);
+        assert_eq!(outcome.code, Some(5), "{outcome}");
+        assert!(outcome.stderr.contains("no such enrollment token"), "{outcome}");
+        assert!(outcome.stderr.contains("freehold host token"), "{outcome}");
+        assert!(
+            !outcome.stderr.contains("fhe_") && !outcome.stderr.contains("revoked"),
+            "{outcome}"
+        );
     }
 
     expire(&world);
@@ -90,9 +107,18 @@ fn an_agent_cannot_be_another_one() {
     std::fs::write(&file, portal.to_string()).unwrap();
     world.agent().start();
     let before = world.api().get("/hosts/vps-1")["agent"]["lastSeenAt"].clone();
+    // Which of both it is not is for a person to say, who is told both remedies.
+    let told = |text: &str| {
+        let refused =
+            |line: &&str| line.contains("401") && line.contains("signature does not hold");
+        let line = text.lines().find(refused)?;
+        Some(line.contains("public_url") && line.contains("enroll --force"))
+    };
     world.eventually("the refusal is told", SOON, |world| {
-        world.agent_ref().log().contains("agent_") || world.agent_ref().log().contains("401")
+        told(&world.agent_ref().log()) == Some(true)
     });
+    let status = world.agent_ref().cli(&["status"]).ok();
+    assert_eq!(told(&status), Some(true), "{status}");
     assert_eq!(
         world.api().get("/hosts/vps-1")["agent"]["lastSeenAt"],
         before,

@@ -93,6 +93,14 @@ impl PortalError {
             Self::Answered { status: 401 | 403, problem, .. } if problem.code == "clock_skew" => {
                 "set the host's clock: `timedatectl set-ntp true`".into()
             }
+            Self::Answered { status: 401, problem, .. } if problem.code == "signature_invalid" => {
+                "either the portal's `public_url` is not the address that this agent calls, and signs; or keys and agent id here are not those of one enrollment: ask an admin for a new token and run `freehold-agent enroll --force`".into()
+            }
+            Self::Answered { status: 401, problem, .. }
+                if problem.code == "enrollment_refused" && !problem.advice.is_empty() =>
+            {
+                problem.advice.clone()
+            }
             Self::Answered { status: 401 | 403, .. } => {
                 "this agent may have been revoked; ask an admin for a new token and run `freehold-agent enroll --force`".into()
             }

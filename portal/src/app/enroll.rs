@@ -132,7 +132,7 @@ fn refused() -> AppError {
         "enrollment_refused",
         "there is no such enrollment token, or it is not the whole of it",
     )
-    .advice("paste the whole line that starts with fhe1. again")
+    .advice("paste the whole line that starts with fhe1. again, or make a new one: `freehold host token NAME`")
 }
 
 fn gone(code: &'static str, message: &str) -> AppError {

@@ -82,8 +82,9 @@ fn unsigned(error: HttpSigError) -> AppError {
         HttpSigError::Skew => {
             refused.advice(format!("the clocks may differ by {MAX_SKEW_SECS} s at most"))
         }
-        HttpSigError::Signature => refused
-            .advice("the agent must call the portal by its `public_url`: that is what it signs"),
+        HttpSigError::Signature => refused.advice(
+            "the agent must call the portal by its `public_url`, which it signs, and sign with the key of its own enrollment: `freehold-agent enroll --force` with a new token gives it one",
+        ),
         HttpSigError::Missing | HttpSigError::Form | HttpSigError::Digest => {
             refused.advice("docs/agent-protocol.md shows how requests are signed")
         }
