@@ -39,6 +39,8 @@ mod watch;
 mod whoami;
 
 #[cfg(test)]
+mod coverage;
+#[cfg(test)]
 mod docs;
 
 use clap::{CommandFactory, Parser, Subcommand};

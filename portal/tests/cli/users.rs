@@ -145,6 +145,46 @@ fn a_new_user_changes_the_first_password_and_is_let_in() {
 }
 
 #[test]
+fn users_change_their_own_name_and_settings() {
+    let world = World::with_anna("viewer");
+    let ran = world.run(&["user", "rename", "Anna B."], "");
+    assert_eq!((ran.code, ran.out.contains("Anna B.")), (0, true), "{ran:?}");
+    let ran = world.run(&["whoami"], "");
+    assert!(ran.out.contains(&format!("Anna B. ({ANNA})")), "{ran:?}");
+    let ran = world.run(&["user", "rename", ""], "");
+    assert_eq!((ran.code, ran.err.contains("name")), (7, true), "{ran:?}");
+
+    let kept = |args: &[&str]| -> Value {
+        let mut all = vec!["user", "settings", "--json"];
+        all.extend(args);
+        let ran = world.run(&all, "");
+        assert_eq!(ran.code, 0, "{ran:?}");
+        serde_json::from_str(&ran.out).unwrap()
+    };
+    let ran = world.run(&["user", "settings"], "");
+    assert_eq!((ran.code, ran.err.contains("nothing is kept")), (0, true), "{ran:?}");
+    let changed = kept(&["--set", "theme=dark", "--set", "pageSize=25", "--set", "a={\"b\":1}"]);
+    let expected = serde_json::json!({ "theme": "dark", "pageSize": 25, "a": { "b": 1 } });
+    assert_eq!((&changed, &kept(&[])), (&expected, &expected));
+    // Merged, not replaced.
+    let changed = kept(&["--set", "a={\"c\":2}", "--unset", "pageSize"]);
+    assert_eq!(changed, serde_json::json!({ "theme": "dark", "a": { "b": 1, "c": 2 } }));
+    let ran = world.run(&["user", "settings"], "");
+    assert!(ran.out.contains("theme") && ran.out.contains("dark"), "{ran:?}");
+    let large = format!("large={}", "x".repeat(9000));
+    let ran = world.run(&["user", "settings", "--set", &large], "");
+    assert_eq!((ran.code, ran.err.contains("bytes")), (7, true), "{ran:?}");
+    let ran = world.run(&["user", "settings", "--set", "a=1", "--unset", "a"], "");
+    assert_eq!(ran.code, 2, "{ran:?}");
+
+    // A token is nobody.
+    for args in [&["user", "rename", "Owner"][..], &["user", "settings", "--set", "a=1"]] {
+        let ran = world.owner(args);
+        assert_eq!((ran.code, ran.err.contains("--user")), (4, true), "{ran:?}");
+    }
+}
+
+#[test]
 fn users_are_listed_changed_and_kept_out_by_command() {
     let world = World::with_anna("viewer");
     let ran = world.owner(&["user", "set", ANNA, "--role", "approver", "--name", "Anna B."]);

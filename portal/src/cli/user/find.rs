@@ -1,11 +1,26 @@
 //! A user by what people know of it.
 
 use crate::{
-    api::{paths, users::UserView},
+    api::{
+        paths,
+        users::{Me, UserView},
+    },
     cli::{error::CliError, remote::Client},
     domain::ids::UserId,
     exit::Exit,
 };
+
+/// Whoever asks.
+///
+/// # Errors
+/// When it is a token, or the portal cannot be asked.
+pub(super) fn own(client: &Client) -> Result<UserView, CliError> {
+    let me: Me = client.get(paths::ME, &Vec::new())?;
+    me.user.ok_or_else(|| {
+        CliError::new(Exit::Denied, "only a user has this, and no token")
+            .hint("log in as a user: `freehold login URL --user LOGIN`")
+    })
+}
 
 /// Finds a user by identifier or login.
 ///

@@ -7,8 +7,10 @@ mod end_session;
 mod find;
 mod list;
 mod remove;
+mod rename;
 mod reset_password;
 mod sessions;
+mod settings;
 mod show;
 mod update;
 mod view;
@@ -25,8 +27,10 @@ pub(crate) enum Command {
     EndSession(end_session::Args),
     List(list::Args),
     Remove(remove::Args),
+    Rename(rename::Args),
     ResetPassword(reset_password::Args),
     Sessions(sessions::Args),
+    Settings(settings::Args),
     Show(show::Args),
     #[command(visible_alias = "set")]
     Update(update::Args),
@@ -41,8 +45,10 @@ pub(crate) fn run(command: &Command, ctx: &mut Ctx) -> Result<Exit, CliError> {
         Command::EndSession(args) => end_session::run(args, ctx),
         Command::List(args) => list::run(args, ctx),
         Command::Remove(args) => remove::run(args, ctx),
+        Command::Rename(args) => rename::run(args, ctx),
         Command::ResetPassword(args) => reset_password::run(args, ctx),
         Command::Sessions(args) => sessions::run(args, ctx),
+        Command::Settings(args) => settings::run(args, ctx),
         Command::Show(args) => show::run(args, ctx),
         Command::Update(args) => update::run(args, ctx),
     }
