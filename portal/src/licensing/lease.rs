@@ -71,6 +71,7 @@ impl LicenseEntry {
         &self,
         keys: &LeaseKeys,
         issuer: impl FnOnce() -> String,
+        seq: impl FnOnce() -> i64,
         now: Timestamp,
     ) -> Arc<str> {
         let status = self.status.at(self.expires_at, now);
@@ -83,7 +84,7 @@ impl LicenseEntry {
         {
             return Arc::clone(&last.lease);
         }
-        let lease: Arc<str> = self.sign(keys, &issuer(), status, now).into();
+        let lease: Arc<str> = self.sign(keys, &issuer(), seq(), status, now).into();
         *cached = Some(Cached { at: now, status, key: key.to_owned(), lease: Arc::clone(&lease) });
         lease
     }
@@ -92,6 +93,7 @@ impl LicenseEntry {
         &self,
         keys: &LeaseKeys,
         issuer: &str,
+        seq: i64,
         status: LicenseStatus,
         now: Timestamp,
     ) -> String {
@@ -105,8 +107,7 @@ impl LicenseEntry {
             "nbf": now.as_secs() - EARLY_SECS,
             "exp": ends_at(self, now).as_secs(),
             "fh": {
-                // Rises from lease to lease, so that an older copy is known as such.
-                "seq": now.as_millis(),
+                "seq": seq,
                 "organization": self.organization,
                 "plan": self.plan,
                 "products": self.gives.products,

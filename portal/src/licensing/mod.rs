@@ -65,6 +65,7 @@ pub struct Desk {
     license_hash: Keyed,
     answered: [AtomicU64; ValidationCode::ALL.len()],
     used: Mutex<Vec<Used>>,
+    seq: AtomicI64,
 }
 
 impl fmt::Debug for Desk {
@@ -87,6 +88,7 @@ impl Desk {
             license_hash: Keyed::new(master, licenses::HASH_PURPOSE),
             answered: [const { AtomicU64::new(0) }; ValidationCode::ALL.len()],
             used: Mutex::new(Vec::new()),
+            seq: AtomicI64::new(0),
         })
     }
 
@@ -149,6 +151,13 @@ impl Desk {
         key: &LicenseKey,
     ) -> Option<&'s LicenseEntry> {
         snapshot.license(&self.license_hash.hash(key.as_bytes()))
+    }
+
+    /// The number of a lease that is made now. It rises from lease to lease, so that apps know an older copy as
+    /// such: the time, or one more than the last when the clock was set back.
+    pub fn next_seq(&self, now: Timestamp) -> i64 {
+        let after = |last: i64| now.as_millis().max(last.saturating_add(1));
+        after(self.seq.update(Ordering::Relaxed, Ordering::Relaxed, after))
     }
 
     /// Counts an answer, and notes that key and license were used.

@@ -273,3 +273,34 @@ fn the_rust_client_of_the_page_does_the_same() {
         .collect();
     judge("rust", &said, &cases);
 }
+
+#[test]
+fn the_number_of_a_lease_rises_also_when_the_portals_clock_is_set_back() {
+    let app = App::new(json!({}));
+    let seq = || claims(&lease(&app))["fh"]["seq"].as_i64().unwrap();
+    let mut last = seq();
+    assert_eq!(last, NOW);
+    for back in [3_600, 86_400, 300] {
+        app.world.clock.step_back_secs(back);
+        // The limits of requests hold on for a second when the clock is set back, and are free a minute later.
+        app.world.get("/api/v1/plans");
+        app.ask_with(&app.question());
+        app.world.clock.advance_secs(60);
+        // Every change makes the snapshot anew, and with it the lease.
+        for turn in 0..2 {
+            let body = json!({ "limits": { "jobs": back + turn } });
+            app.world
+                .as_owner("PATCH", "/api/v1/plans/pro")
+                .header("if-match", "*")
+                .json(&body)
+                .send()
+                .expect(200);
+            let next = seq();
+            assert!(next > last, "{next} after {last}");
+            last = next;
+        }
+    }
+    // Once the clock is right again it is the time.
+    app.world.clock.advance_secs(2 * 86_400);
+    assert!(seq() > last + 80_000_000);
+}
