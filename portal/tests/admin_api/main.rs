@@ -6,6 +6,7 @@ mod harness;
 
 mod access;
 mod agents_edge;
+mod at_size;
 mod audit;
 mod audit_every;
 mod blueprints;
