@@ -325,40 +325,80 @@ fn an_engine_that_goes_away_is_waited_for_or_told() {
     recovers(&world, &tenant, release, &before);
 }
 
+/// Before the files of the stack are written; or just after, and `start` writes them anew.
+const BEFORE_FILES: [Edge; 5] =
+    [Edge::Done(1), Edge::Started(2), Edge::Done(2), Edge::Started(3), Edge::Done(3)];
+
 #[test]
 fn a_full_disk_is_told_and_nothing_is_half_made() {
-    let setup = Setup { state_disk_kib: Some(400 * 1024), ..Setup::default() };
+    let setup = Setup {
+        state_disk_kib: Some(64 * 1024),
+        tenants_disk_kib: Some(300 * 1024),
+        ..Setup::default()
+    };
     let world = World::start_with("disk", setup);
     let release = world.push(&blueprint(&[]));
     let tenant = world.tenant("acme");
     world.create(&tenant, release);
     let before = world.snapshot();
+    let (disk, tenants) = (world.agent_ref().disk(), world.agent_ref().tenants_disk());
 
-    world.agent_ref().disk().fill(100 * 1024);
-    let job = fails(&world, &tenant, release, &before);
+    tenants.fill(100 * 1024);
+    let job = fails(&world, &tenant, release, &world.snapshot());
     assert_eq!(job.state, "failed");
     let failure = job.failure.unwrap();
     assert_eq!(failure.class, FailureClass::Host, "{failure:#?}");
     assert!(failure.what.contains("free"), "{failure:#?}");
-    world.agent_ref().disk().free();
+    tenants.free();
 
-    // Full in the middle: the journal cannot be written either.
+    // Full in the middle: no file of the stack has room.
     let id = world.queue_deploy(&tenant, release);
-    world.wait_step(&id, "start");
-    world.agent_ref().disk().fill(0);
-    std::thread::sleep(Duration::from_secs(3));
-    world.agent_ref().disk().free();
-    let job = world.wait_job(&id);
-    match job.state.as_str() {
-        "succeeded" => {
-            world.assert_live(&tenant, "1");
-            world.remove_with_data(&tenant);
-            world.snapshot().assert_same(&before);
-        }
-        "rolled_back" => {
-            world.snapshot().assert_same(&before);
-            recovers(&world, &tenant, release, &before);
-        }
-        other => panic!("{other}: {:#?}", job.failure),
-    }
+    world.at_edge(&id, &BEFORE_FILES, || tenants.fill(0));
+    let job = world.rests_as(&id, "rolled_back");
+    tenants.free();
+    is_of_the_disk(&job);
+    world.assert_gapless(&id);
+    world.snapshot().assert_same(&before);
+
+    // The same with an update: the old release serves on.
+    world.deploy(&tenant, release);
+    let deployed = world.snapshot();
+    let next = world.push(&blueprint(&[
+        (BACKEND, "freehold-sample/backend:2"),
+        ("freehold-sample/frontend:1", "freehold-sample/frontend:2"),
+    ]));
+    let id = world.queue_deploy(&tenant, next);
+    world.at_edge(&id, &BEFORE_FILES, || tenants.fill(0));
+    let job = world.rests_as(&id, "rolled_back");
+    tenants.free();
+    is_of_the_disk(&job);
+    world.snapshot().assert_same(&deployed);
+    world.assert_live(&tenant, "1");
+    world.remove_with_data(&tenant);
+    world.snapshot().assert_same(&before);
+
+    // The journal cannot be written either: the executor ends, and goes on when there is room again.
+    world.create(&tenant, release);
+    let id = world.queue_deploy(&tenant, release);
+    world.at_edge(&id, &BEFORE_FILES, || {
+        disk.fill(0);
+        tenants.fill(0);
+    });
+    world.eventually("the full disk is felt", Duration::from_secs(120), |world| {
+        world.agent_ref().log().contains("the journal does not work any more")
+    });
+    disk.free();
+    tenants.free();
+    world.succeeds(&id);
+    world.assert_gapless(&id);
+    world.assert_live(&tenant, "1");
+    world.remove_with_data(&tenant);
+    world.snapshot().assert_same(&before);
+}
+
+#[track_caller]
+fn is_of_the_disk(job: &JobView) {
+    let failure = job.failure.as_ref().expect("a failure");
+    assert_eq!(failure.class, FailureClass::Host, "{failure:#?}");
+    assert!(failure.advice.contains("free space on the disk"), "{failure:#?}");
 }
