@@ -164,25 +164,15 @@ pub fn public(
     now: Timestamp,
     timeout: Duration,
 ) -> Result<Answer, ProbeError> {
-    over_tls((domain, domain), path, address, roots, now, timeout)
+    crossed((domain, domain), path, address, roots, now, timeout)
 }
 
-/// Asks for `host` on a connection that is made for, and shows the certificate of, another domain.
+/// Asks for `host` on a connection that is made for, and shows the certificate of, `domain`; as [`public`],
+/// which asks for the same name.
 ///
 /// # Errors
-/// When there is no answer, or the certificate is not valid for the other domain.
+/// When there is no answer, or the certificate is not valid for `domain`.
 pub fn crossed(
-    (connection, host): (&Domain, &Domain),
-    path: &UrlPath,
-    address: SocketAddr,
-    roots: &Roots,
-    now: Timestamp,
-    timeout: Duration,
-) -> Result<Answer, ProbeError> {
-    over_tls((connection, host), path, address, roots, now, timeout)
-}
-
-fn over_tls(
     (domain, host): (&Domain, &Domain),
     path: &UrlPath,
     address: SocketAddr,

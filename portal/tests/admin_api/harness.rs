@@ -1,6 +1,7 @@
 //! A portal that serves on a free port of the loopback, and a client of it.
 
 use std::{
+    net::SocketAddr,
     sync::Arc,
     thread::{self, JoinHandle},
 };
@@ -12,7 +13,7 @@ use freehold_portal::{
     db,
     http::{
         handler::PortalHandler,
-        server::{Ended, Server, ShutdownHandle},
+        server::{Config as Serving, Ended, Handler, Server, ServerStats, ShutdownHandle},
     },
     keys::Place,
 };
@@ -43,9 +44,43 @@ pub struct World {
     pub clock: ManualClock,
     pub owner: String,
     pub base: String,
+    _running: Running,
+    _folder: tempfile::TempDir,
+}
+
+/// A server in front of a portal; both end with it.
+pub struct Running {
+    pub address: SocketAddr,
+    pub stats: Arc<ServerStats>,
+    portal: Arc<Portal>,
     shutdown: ShutdownHandle,
     server: Option<JoinHandle<Ended>>,
-    _folder: tempfile::TempDir,
+}
+
+impl Running {
+    /// With the portal's handler, or with what `handler` makes of it.
+    pub fn start<H: Handler>(
+        portal: &Arc<Portal>,
+        config: Serving,
+        handler: impl FnOnce(PortalHandler) -> H,
+    ) -> Self {
+        let server = Server::bind(config).unwrap();
+        let (address, stats) = (server.local_addr(), server.stats());
+        let shutdown = server.shutdown_handle();
+        let handler = handler(PortalHandler::new(Arc::clone(portal), server.stats()));
+        let server = Some(thread::spawn(move || server.run(handler)));
+        Self { address, stats, portal: Arc::clone(portal), shutdown, server }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shutdown.shutdown();
+        if let Some(server) = self.server.take() {
+            drop(server.join());
+        }
+        self.portal.db.close();
+    }
 }
 
 impl World {
@@ -68,13 +103,10 @@ impl World {
         let clock = ManualClock::at(Timestamp::from_millis(1_790_000_000_000));
         let (portal, owner) = Portal::open(config, Arc::new(clock.clone())).unwrap();
         let portal = Arc::new(portal);
-        let server = Server::bind(portal.config.server()).unwrap();
-        let base = format!("http://{}", server.local_addr());
-        let shutdown = server.shutdown_handle();
-        let handler = PortalHandler::new(Arc::clone(&portal), server.stats());
-        let server = Some(thread::spawn(move || server.run(handler)));
+        let running = Running::start(&portal, portal.config.server(), |handler| handler);
+        let base = format!("http://{}", running.address);
         let owner = owner.unwrap().expose().to_owned();
-        Self { portal, clock, owner, base, shutdown, server, _folder: folder }
+        Self { portal, clock, owner, base, _running: running, _folder: folder }
     }
 
     /// A request with the owner's token.
@@ -144,16 +176,6 @@ impl World {
             db::deployments::keep_credentials(tx, tenant, &sealed, tx.now())
         };
         self.portal.db.write(keep).unwrap();
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        self.shutdown.shutdown();
-        if let Some(server) = self.server.take() {
-            drop(server.join());
-        }
-        self.portal.db.close();
     }
 }
 

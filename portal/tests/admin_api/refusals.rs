@@ -2,9 +2,9 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::TcpStream,
     sync::Arc,
-    thread::{self, JoinHandle},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -14,9 +14,7 @@ use freehold_portal::{
     context::Portal,
     http::{
         handler::PortalHandler,
-        server::{
-            Ended, Handler, Head, Limits, Request, Response, Server, ServerStats, ShutdownHandle,
-        },
+        server::{Handler, Head, Limits, Request, Response},
     },
 };
 use freehold_protocol::time::Timestamp;
@@ -24,6 +22,8 @@ use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
     pki_types::{CertificateDer, ServerName},
 };
+
+use crate::harness::Running;
 
 /// A page that may ask.
 const PAGE: &str = "https://admin.example.com";
@@ -52,12 +52,8 @@ impl Handler for Panics {
 }
 
 struct World {
-    address: SocketAddr,
+    running: Running,
     trusted: Option<CertificateDer<'static>>,
-    portal: Arc<Portal>,
-    stats: Arc<ServerStats>,
-    shutdown: ShutdownHandle,
-    server: Option<JoinHandle<Ended>>,
     _folder: tempfile::TempDir,
 }
 
@@ -85,17 +81,12 @@ impl World {
         of_server.limits = limits;
         let clock = ManualClock::at(Timestamp::from_millis(1_790_000_000_000));
         let (portal, _) = Portal::open(config, Arc::new(clock)).unwrap();
-        let portal = Arc::new(portal);
-        let server = Server::bind(of_server).unwrap();
-        let (address, stats) = (server.local_addr(), server.stats());
-        let shutdown = server.shutdown_handle();
-        let handler = Panics(PortalHandler::new(Arc::clone(&portal), server.stats()));
-        let server = Some(thread::spawn(move || server.run(handler)));
-        Self { address, trusted, portal, stats, shutdown, server, _folder: folder }
+        let running = Running::start(&Arc::new(portal), of_server, Panics);
+        Self { running, trusted, _folder: folder }
     }
 
     fn plain(&self) -> TcpStream {
-        let socket = TcpStream::connect(self.address).unwrap();
+        let socket = TcpStream::connect(self.running.address).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket
     }
@@ -114,16 +105,6 @@ impl World {
         let name = ServerName::try_from("localhost").unwrap();
         let tls = ClientConnection::new(Arc::new(config), name).unwrap();
         Answer::of(StreamOwned::new(tls, self.plain()), request)
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        self.shutdown.shutdown();
-        if let Some(server) = self.server.take() {
-            drop(server.join());
-        }
-        self.portal.db.close();
     }
 }
 
@@ -231,7 +212,7 @@ fn whoever_is_turned_away_by_a_full_portal_gets_the_headers_of_every_answer() {
     // In the middle of a head it is not idle, so that it does not make room.
     held.write_all(b"GET / HTTP/1.1\r\n").unwrap();
     let until = Instant::now() + PATIENCE;
-    while world.stats.open_connections() == 0 {
+    while world.running.stats.open_connections() == 0 {
         assert!(Instant::now() < until, "the first connection is not taken");
         thread::sleep(Duration::from_millis(5));
     }
