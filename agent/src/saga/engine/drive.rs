@@ -419,15 +419,16 @@ impl<'a> Drive<'a> {
             }
         }
         let secrets = self.secrets.borrow().clone();
-        let progress = |line: &str| {
-            activity.touch();
-            if !line.trim().is_empty() && throttle.admit() {
-                self.observer.event(name, EventKind::Progress, &redact(line, &secrets));
-            }
-        };
         let say = |line: &str| {
             activity.touch();
             self.observer.event(name, EventKind::Progress, &redact(line, &secrets));
+        };
+        let progress = |line: &str| {
+            if !line.trim().is_empty() && throttle.admit() {
+                say(line);
+            } else {
+                activity.touch();
+            }
         };
         let outputs = self.saga.outputs();
         let before = self.saga.before(step).unwrap_or(Before::Nothing);
