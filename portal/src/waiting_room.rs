@@ -125,7 +125,8 @@ impl Seat {
 }
 
 impl Ticket<'_> {
-    /// Waits at most `longest`, and asks `gone` now and then whether the client is still there.
+    /// Waits at most `longest`, and asks `gone` now and then, and whenever it is called, whether the
+    /// client is still there.
     /// May be called again after [`Woke::Called`].
     #[must_use]
     pub fn wait(&self, longest: Duration, gone: impl Fn() -> bool) -> Woke {
@@ -135,7 +136,9 @@ impl Ticket<'_> {
             match *called {
                 Called::Woken => {
                     *called = Called::No;
-                    return Woke::Called;
+                    // What is signed into the answer of a client that has gone is leased to nobody
+                    // until its agent comes back.
+                    return if gone() { Woke::Leave } else { Woke::Called };
                 }
                 Called::SentAway => return Woke::Leave,
                 Called::No => {}
@@ -212,6 +215,8 @@ mod tests {
     fn everybody_leaves_when_the_portal_ends_and_when_the_client_has_gone() {
         let room = WaitingRoom::default();
         let ticket = room.enter(agent(1));
+        assert_eq!(ticket.wait(LONG, || true), Woke::Leave);
+        room.wake(agent(1));
         assert_eq!(ticket.wait(LONG, || true), Woke::Leave);
         room.close();
         room.wake(agent(1));
