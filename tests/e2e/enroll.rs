@@ -1,7 +1,7 @@
 //! Enrolling a host, with tokens good and bad, as the wrong agent, and with a wrong clock.
 
 use freehold_protocol::{enroll::EnrollmentToken, secret::Secret};
-use freehold_tests::world::{HOST, Setup, World};
+use freehold_tests::world::{HOST, Half, Setup, World};
 use serde_json::json;
 use std::time::Duration;
 
@@ -164,4 +164,60 @@ fn a_clock_that_is_off_by_a_day_does_not_stop_a_deploy() {
         world.assert_live(&tenant, "1");
         world.remove_with_data(&tenant);
     }
+}
+
+#[test]
+fn a_portal_that_refuses_or_is_away_is_told_by_the_status() {
+    let mut world = World::start("contact");
+    let polls = |world: &World| {
+        let status = world.agent_ref().cli(&["status"]).ok();
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix("polls "))
+            .map(|line| line.trim().to_owned())
+    };
+    let fault = |world: &World| {
+        let shown = world.agent_ref().cli(&["status", "--json"]).json();
+        let failed = &shown["status"]["failed_poll"];
+        (failed["fault"].clone(), failed["over"].clone())
+    };
+    world.eventually("the host is online", SOON, |world| {
+        world.api().get("/hosts/vps-1")["presence"] == json!("online")
+    });
+    assert_eq!(polls(&world), None);
+
+    world.portal().stop();
+    world.eventually("it is told that the portal is away", SOON, |world| {
+        polls(world).is_some_and(|line| line.starts_with("unreachable since 2"))
+    });
+    assert!(polls(&world).unwrap().contains("check the network"), "{:?}", polls(&world));
+    world.portal().begin();
+    world.eventually("nothing is told any more", SOON, |world| polls(world).is_none());
+    assert_eq!(fault(&world), (json!("unreachable"), json!(true)));
+
+    world.cli(["host", "revoke", HOST, "--yes", HOST]).ok();
+    world.eventually("the refusal is told", SOON, |world| {
+        polls(world).is_some_and(|line| line.starts_with("refused since 2"))
+    });
+    let line = polls(&world).unwrap();
+    assert!(line.contains("answered 40") && line.contains("enroll --force"), "{line}");
+    assert_eq!(fault(&world), (json!("refused"), json!(false)));
+    let doctor = world.agent_ref().cli(&["doctor"]);
+    let told = |line: &str| line.starts_with("FAIL  polls") && line.contains("refused for");
+    assert!(doctor.code == Some(1) && doctor.stdout.lines().any(told), "{doctor}");
+    // An executor that starts anew hears of the next one.
+    world.agent_ref().kill_half(Half::Executor);
+    world.eventually("the refusal is told anew", SOON, |world| {
+        world.agent_ref().cli(&["status"]).stdout.contains("refused since 2")
+    });
+
+    // The remedy helps.
+    let token = world.enrollment_token(None);
+    world.agent().stop();
+    world.agent_ref().enroll(&token, &["--force"]).ok();
+    world.agent().start();
+    world.eventually("the host is online again", SOON, |world| {
+        world.api().get("/hosts/vps-1")["presence"] == json!("online")
+    });
+    assert_eq!(polls(&world), None);
 }

@@ -10,6 +10,7 @@ use super::{
     CliError,
     certificates::{self, Standing},
     output,
+    status::NO_POLLER,
 };
 use crate::{
     config::Config,
@@ -203,7 +204,7 @@ fn check_portal(config: &Config, checks: &mut Checks) {
 }
 
 fn check_executor(config: &Config, checks: &mut Checks) {
-    let view = match Client::new(&config.socket).status(false, "") {
+    let view = match Client::new(&config.socket).status() {
         Ok(view) => view,
         Err(CallError::Refused { code: ErrorCode::NotEnrolled, .. }) => {
             return checks.warn(
@@ -223,26 +224,26 @@ fn check_executor(config: &Config, checks: &mut Checks) {
     checks.ok("executor", format!("version {}, {} jobs in hand", view.version, view.running.len()));
     let contact = &view.contact;
     let ago = contact.last_answer_ms_ago.map(output::age);
+    let failed = view.failed_poll.as_ref().filter(|failed| !failed.over);
+    let remedy = match (failed, &contact.refusal) {
+        (Some(_), _) => "see `polls` below",
+        (None, Some(_)) => "see `answers` below",
+        (None, None) => NO_POLLER,
+    };
     match (ago, contact.frozen) {
         (Some(ago), false) => checks.ok("contact", format!("last valid answer {ago} ago")),
-        (Some(ago), true) => checks.fail(
-            "contact",
-            format!("FREEZE: no valid signed answer for {ago}"),
-            "see the poller's line in `freehold-agent status`, and `journalctl -u freehold-agent`",
-        ),
-        (None, true) => checks.fail(
-            "contact",
-            format!(
-                "FREEZE: no valid answer since the executor started; the poller says: {}",
-                view.poller
-            ),
-            "see `journalctl -u freehold-agent`",
-        ),
-        (None, false) => checks.warn(
-            "contact",
-            format!("no valid answer yet; the poller says: {}", view.poller),
-            "wait a minute; then see `journalctl -u freehold-agent`",
-        ),
+        (Some(ago), true) => {
+            checks.fail("contact", format!("FREEZE: no valid signed answer for {ago}"), remedy);
+        }
+        (None, true) => {
+            checks.fail("contact", "FREEZE: no valid answer since the executor started", remedy)
+        }
+        (None, false) => checks.warn("contact", "no valid answer yet", "wait a minute"),
+    }
+    if let Some(failed) = failed {
+        let lasting = output::age(failed.since_ms_ago);
+        let what = format!("{} for {lasting}: {}", failed.fault.as_str(), failed.what);
+        checks.fail("polls", what, &failed.remedy);
     }
     if let Some(refusal) = &contact.refusal {
         checks.fail("answers", refusal.clone(), "see docs/agent.md, \"last answer refused\"");

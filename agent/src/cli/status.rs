@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::Args;
+use freehold_protocol::time::Timestamp;
 use serde_json::json;
 
 use super::{CliError, certificates, open_journal, output, tenants};
@@ -10,7 +11,7 @@ use crate::{
     config::Config,
     exit::Exit,
     journal::tenants::TenantRecord,
-    socket::{Client, StatusView},
+    socket::{Client, Contact, FailedPoll, StatusView},
     turn,
 };
 
@@ -18,6 +19,9 @@ use crate::{
 const TRUST_WARN_MILLIS: i64 = freehold_protocol::trust::TRUST_WARN_SECS * 1000;
 /// A clock that is off by more is told, in milliseconds.
 const SKEW_WARN_MILLIS: i64 = 30_000;
+
+/// What to do when the poller tells nothing.
+pub(super) const NO_POLLER: &str = "is the poller at work? See `systemctl status freehold-agent` and `journalctl -u freehold-agent`";
 
 /// Shows contact with the portal, running jobs, tenants and what waits to be told.
 #[derive(Debug, Args)]
@@ -29,7 +33,7 @@ pub struct Status {
 
 impl Status {
     pub(super) fn run(&self, config: &Config) -> Result<Exit, CliError> {
-        let view = Client::new(&config.socket).status(false, "")?;
+        let view = Client::new(&config.socket).status()?;
         let journal = open_journal(config)?;
         let tenants = journal.tenants()?;
         let held = certificates::look(config, &journal)?;
@@ -58,8 +62,9 @@ pub(super) fn render(view: &StatusView, tenant_list: &[TenantRecord]) -> String 
     line("portal", format!("{} ({})", view.portal_url, view.portal));
     line("host", format!("{}, agent {}, version {}", view.host_name, view.agent_id, view.version));
     line("contact", contact(view));
-    if !view.poller.is_empty() {
-        line("poller", view.poller.clone());
+    let now = turn::host_clock().now();
+    if let Some(text) = polls(view.failed_poll.as_ref(), &view.contact, now) {
+        line("polls", text);
     }
     if let Some(skew) = view.contact.skew_ms.filter(|skew| skew.abs() > SKEW_WARN_MILLIS) {
         line(
@@ -127,6 +132,24 @@ fn contact(view: &StatusView) -> String {
     text
 }
 
+/// Why no poll is answered, and what to do; none while they are, as far as is known.
+fn polls(failed: Option<&FailedPoll>, contact: &Contact, now: Timestamp) -> Option<String> {
+    if let Some(failed) = failed.filter(|failed| !failed.over) {
+        let ago = i64::try_from(failed.since_ms_ago).unwrap_or(i64::MAX);
+        return Some(format!(
+            "{} since {}, last {} ago ({}): {}",
+            failed.fault.as_str(),
+            output::time(now.plus_millis(-ago)),
+            output::age(failed.last_ms_ago),
+            failed.what,
+            failed.remedy
+        ));
+    }
+    // Polls that fail are told, and answers that are not believed are shown: here is neither.
+    let silent = contact.frozen && contact.refusal.is_none();
+    silent.then(|| format!("none has ended of late: {NO_POLLER}"))
+}
+
 fn jobs(view: &StatusView) -> String {
     let rows: Vec<Vec<String>> = view
         .jobs
@@ -155,4 +178,45 @@ fn jobs(view: &StatusView) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::socket::PollFault;
+
+    #[test]
+    fn polls_that_fail_are_told_with_since_when_and_what_to_do() {
+        let now = Timestamp::from_millis(1_764_412_867_000);
+        let mut contact = Contact::default();
+        assert_eq!(polls(None, &contact, now), None);
+        let mut failed = FailedPoll {
+            fault: PollFault::Refused,
+            what: "the portal answered 401: it is revoked".into(),
+            remedy: "ask an admin for a new token".into(),
+            since_ms_ago: 90_000,
+            last_ms_ago: 7_000,
+            over: false,
+        };
+        assert_eq!(
+            polls(Some(&failed), &contact, now).unwrap(),
+            "refused since 2025-11-29 10:39:37Z, last 7 s ago (the portal answered 401: it is revoked): \
+             ask an admin for a new token"
+        );
+        for (fault, word) in
+            [(PollFault::Unreachable, "unreachable"), (PollFault::Failed, "failing")]
+        {
+            failed.fault = fault;
+            let text = polls(Some(&failed), &contact, now).unwrap();
+            assert!(text.starts_with(&format!("{word} since")), "{text}");
+        }
+        failed.over = true;
+        assert_eq!(polls(Some(&failed), &contact, now), None);
+
+        // Nobody polls at all; an answer that was not believed is told in another line.
+        contact.frozen = true;
+        assert!(polls(Some(&failed), &contact, now).unwrap().contains(NO_POLLER));
+        contact.refusal = Some("nonce: it is another one".into());
+        assert_eq!(polls(Some(&failed), &contact, now), None);
+    }
 }

@@ -26,8 +26,6 @@ use crate::{
 const MAX_WAIT: Duration = Duration::from_millis(MAX_REPORT_WAIT_MS as u64);
 /// So many intervals without a good answer are a freeze.
 const FREEZE_INTERVALS: u32 = 3;
-/// Longest text of the poller that is kept.
-const MAX_POLLER_TEXT: usize = 400;
 
 /// What `status` shows to people and the poller has no use for.
 #[derive(Default)]
@@ -39,7 +37,11 @@ struct ForPeople {
 impl Answerer for Executor {
     fn answer(&self, caller: Caller, request: Request) -> Reply {
         match request {
-            Request::Status { for_poll, poller } => self.status(for_poll, &poller),
+            Request::Status { for_poll } => self.status(for_poll),
+            Request::PollFailed { failure } => {
+                self.live().failed_poll.note(failure, self.clock.since_boot());
+                Reply::Done
+            }
             Request::Offer { answer } => match self.offer(&answer) {
                 Ok(offered) => Reply::Offered(offered),
                 Err(error) => Reply::Error {
@@ -88,7 +90,7 @@ impl Executor {
         Reply::Done
     }
 
-    fn status(&self, for_poll: bool, poller: &str) -> Reply {
+    fn status(&self, for_poll: bool) -> Reply {
         // What is for people is not read for the poller, who asks all day.
         let for_people = if for_poll { Ok(ForPeople::default()) } else { self.for_people() };
         let ForPeople { backlog, stuck } = match for_people {
@@ -112,8 +114,6 @@ impl Executor {
                     return Reply::Error { code: ErrorCode::Journal, message: error.to_string() };
                 }
             };
-            live.poller =
-                poller.chars().filter(|c| !c.is_control()).take(MAX_POLLER_TEXT).collect();
         }
         let receipt = &enrolled.by.receipt;
         let document = enrolled.by.trust.document();
@@ -164,7 +164,7 @@ impl Executor {
             contact: self.contact(&live),
             outbox: backlog.waiting + u64::from(live.inventory.is_some()),
             set_aside: backlog.set_aside,
-            poller: live.poller.clone(),
+            failed_poll: live.failed_poll.view(self.clock.since_boot()).filter(|_| !for_poll),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }))
     }

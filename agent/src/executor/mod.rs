@@ -7,12 +7,14 @@
 //! | [`workers`] | from recorded jobs to reports |
 //! | [`answer`] | the verbs of the socket |
 //! | [`build`] | from the configuration to an executor |
+//! | `failed_poll` | the last poll that failed |
 //! | [`inventory`] | what the portal is told on its own |
 //! | [`portal_time`] | the clock by which jobs expire |
 //! | [`upkeep`] | renewing certificates |
 
 pub mod answer;
 pub mod build;
+mod failed_poll;
 pub mod inventory;
 pub mod offer;
 pub mod portal_time;
@@ -45,6 +47,7 @@ use crate::{
     runner::CancelToken,
     saga::engine::Engine,
 };
+use failed_poll::LastFailure;
 use inventory::Survey;
 use portal_time::PortalClock;
 use upkeep::Upkeep;
@@ -118,7 +121,7 @@ pub(crate) struct Live {
     contact: LastContact,
     /// Since when there could have been contact: the start, or the enrollment.
     enrolled_since: Duration,
-    poller: String,
+    failed_poll: LastFailure,
     /// The inventory to tell, and its number.
     inventory: Option<(u64, Box<Inventory>)>,
     /// Something has changed that an inventory should tell.

@@ -85,6 +85,8 @@ impl Executor {
     pub fn offer(&self, answer: &PollAnswer) -> Result<Offered, OfferError> {
         // One at a time: each is judged against the head that the one before has left.
         let _one = self.offering.lock().unwrap_or_else(PoisonError::into_inner);
+        // Good or bad, it is an answer: the poll has not failed.
+        self.live().failed_poll.answered();
         let taken = self.take(answer);
         match &taken {
             // An answer to a poll of before our own restart is nobody's fault, nor is a long sleep.

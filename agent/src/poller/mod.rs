@@ -11,9 +11,11 @@
 //! | `tls` | certificate authorities |
 //! | [`address`] | the portal's address |
 //! | [`backoff`] | pauses after failures |
+//! | `holding` | how long a poll may be held |
 
 pub mod address;
 pub mod backoff;
+mod holding;
 pub mod poll;
 pub mod portal;
 pub mod tell;
@@ -61,7 +63,7 @@ pub struct Poller {
     /// Portal time minus the host's clock, in milliseconds: requests are signed with portal time,
     /// and the host's clock is never set.
     offset_millis: AtomicI64,
-    /// What `status` shows of us, set by the polling thread.
+    /// What `systemctl status` shows of us, set by the polling thread.
     state: Mutex<String>,
     max_backoff: Duration,
 }

@@ -5,16 +5,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use freehold_protocol::wire::{MAX_WAIT_SECS, PollAnswer, PollRequest};
+use freehold_protocol::wire::{PollAnswer, PollRequest};
 
 use super::{
     Line, Poller,
     backoff::{Backoff, jittered},
+    holding::Holding,
     portal::PortalError,
 };
 use crate::{
     cli::chain_of,
-    socket::{CallError, ErrorCode, Offered, Reply, Request, StatusView},
+    socket::{CallError, ErrorCode, Offered, PollFailure, PollFault, Reply, Request, StatusView},
 };
 
 /// The wait that is asked for before the portal has said what it wants.
@@ -41,6 +42,14 @@ impl TurnError {
     /// held the poll, or it needs the next page of trust documents. The portal repeats the rest.
     const fn wants_another(&self) -> bool {
         matches!(self, Self::Executor(CallError::Refused { code: ErrorCode::AskAgain, .. }))
+    }
+
+    /// What became of the poll; none when the portal has answered, or was never asked.
+    fn fault(&self) -> Option<PollFault> {
+        match self {
+            Self::Portal(error) => Some(error.fault()),
+            Self::Executor(_) => None,
+        }
     }
 
     /// Whether the request may have been cut because it was held: there was no answer, or a proxy's.
@@ -84,49 +93,6 @@ impl Freeze {
     }
 }
 
-/// How long a request may be held, by experience. A proxy or a firewall that cuts what is silent for
-/// a while turns every long poll into a failure; then shorter waits and pauses between them take its
-/// place, down to a plain interval, with the portal's own wait tried again now and then.
-#[derive(Debug)]
-struct Holding {
-    most: u32,
-    good: u32,
-}
-
-impl Holding {
-    /// A failure after this many seconds may come from the wait.
-    const SUSPICIOUS_SECS: u64 = 5;
-    /// After so many good answers twice the wait is tried.
-    const GOOD: u32 = 20;
-
-    const fn new() -> Self {
-        Self { most: MAX_WAIT_SECS, good: 0 }
-    }
-
-    /// A poll that asked for `wait_secs` failed after `took`.
-    fn failed(&mut self, wait_secs: u32, took: Duration) {
-        if wait_secs > 0 && took.as_secs() >= Self::SUSPICIOUS_SECS {
-            self.most = wait_secs.min(u32::try_from(took.as_secs()).unwrap_or(wait_secs)) / 2;
-            self.good = 0;
-        }
-    }
-
-    /// A poll was answered, and the portal asks for this wait. Gives the wait to ask for, and the
-    /// pause that takes the place of the rest.
-    fn answered(&mut self, offered_secs: u32) -> (u32, Duration) {
-        let offered = offered_secs.min(MAX_WAIT_SECS);
-        if self.most < MAX_WAIT_SECS {
-            self.good += 1;
-            if self.good >= Self::GOOD {
-                self.most = (self.most * 2).clamp(2, MAX_WAIT_SECS);
-                self.good = 0;
-            }
-        }
-        let wait = offered.min(self.most);
-        (wait, Duration::from_secs((offered - wait).into()))
-    }
-}
-
 impl Poller {
     /// Polls until stopped.
     pub(super) fn poll(&self, line: &Line) {
@@ -137,6 +103,8 @@ impl Poller {
         let mut freeze =
             Freeze { last_good: Instant::now(), interval: first_interval, told: false };
         let mut asked_again = 0;
+        // How the last polls have ended, all of them, and since when.
+        let mut failing: Option<(PollFault, Instant)> = None;
         // The connection over which an answer was offered also takes the question that follows it.
         let mut kept = None;
         while !self.is_stopping() {
@@ -145,11 +113,13 @@ impl Poller {
                 Err(error) if error.wants_another() && asked_again < MAX_ASKED_AGAIN => {
                     tracing::info!(why = %chain_of(&error), "asking the portal again");
                     asked_again += 1;
+                    failing = None;
                     Duration::ZERO
                 }
                 Ok(offered) => {
                     backoff.reset();
                     asked_again = 0;
+                    failing = None;
                     let rest;
                     (wait_secs, rest) = holding.answered(offered.wait_seconds);
                     let asked = Duration::from_secs(offered.next_poll_seconds.into());
@@ -168,7 +138,20 @@ impl Poller {
                         holding.failed(wait_secs, begun.elapsed());
                         wait_secs = wait_secs.min(holding.most);
                     }
-                    let (text, asked) = self.explain(&error);
+                    let (what, remedy, asked) = self.explain(&error);
+                    let text = format!("{what} ({remedy})");
+                    failing = error.fault().map(|fault| {
+                        let same = failing.filter(|(former, _)| *former == fault);
+                        let since = same.map_or_else(Instant::now, |(_, since)| since);
+                        self.tell_failure(PollFailure {
+                            fault,
+                            what,
+                            remedy,
+                            lasting_ms: u64::try_from(since.elapsed().as_millis())
+                                .unwrap_or(u64::MAX),
+                        });
+                        (fault, since)
+                    });
                     tracing::warn!(error = %text, failures = backoff.failures() + 1, "a poll failed");
                     let frozen = freeze.check();
                     self.say(&if frozen {
@@ -196,7 +179,7 @@ impl Poller {
         wait_secs: u32,
         kept: &mut Option<UnixStream>,
     ) -> Result<Offered, TurnError> {
-        let question = Request::Status { for_poll: true, poller: self.state() };
+        let question = Request::Status { for_poll: true };
         let Reply::Status(view) =
             self.executor.call_over(kept, &question).map_err(TurnError::Executor)?
         else {
@@ -241,8 +224,16 @@ impl Poller {
         })
     }
 
-    /// What a failure means for people, and how long the portal asks to wait.
-    fn explain(&self, error: &TurnError) -> (String, Option<Duration>) {
+    /// Has `status` show it. The next poll that fails is told as well, so that nothing is lost with an
+    /// executor that does not listen at the moment.
+    fn tell_failure(&self, failure: PollFailure) {
+        if let Err(error) = self.executor.call(&Request::PollFailed { failure }) {
+            tracing::debug!(error = %chain_of(&error), "the executor was not told");
+        }
+    }
+
+    /// What a failure is, what to do about it, and how long the portal asks to wait.
+    fn explain(&self, error: &TurnError) -> (String, String, Option<Duration>) {
         let mut asked = None;
         let hint = match error {
             TurnError::Portal(portal) => {
@@ -263,31 +254,13 @@ impl Poller {
             }
             TurnError::Executor(_) => "is freehold-executor running?".into(),
         };
-        (format!("{} ({hint})", chain_of(error)), asked)
+        (chain_of(error), hint, asked)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_network_that_cuts_long_polls_gets_shorter_ones_with_pauses() {
-        let mut holding = Holding::new();
-        assert_eq!(holding.answered(25), (25, Duration::ZERO));
-        // A portal that is down fails at once: no reason to hold shorter.
-        holding.failed(25, Duration::from_millis(20));
-        assert_eq!(holding.answered(25), (25, Duration::ZERO));
-        // Cut after 20 s: 10 s pass, and the pause keeps the interval.
-        holding.failed(25, Duration::from_secs(20));
-        assert_eq!(holding.answered(25), (10, Duration::from_secs(15)));
-        holding.failed(10, Duration::from_secs(10));
-        holding.failed(5, Duration::from_secs(5));
-        assert_eq!(holding.answered(25), (2, Duration::from_secs(23)));
-        // It comes back when the network does.
-        let waits: Vec<u32> = (0..200).map(|_| holding.answered(25).0).collect();
-        assert!(waits.is_sorted() && waits[0] == 2 && waits[199] == 25, "{waits:?}");
-    }
 
     #[test]
     fn three_intervals_without_a_good_answer_are_a_freeze() {

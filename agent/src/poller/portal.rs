@@ -16,7 +16,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use ureq::tls::{RootCerts, TlsConfig};
 
 use super::{address::Address, tls};
-use crate::{config::PortalConfig, socket::MAX_FRAME_BYTES};
+use crate::{
+    config::PortalConfig,
+    socket::{MAX_FRAME_BYTES, PollFault},
+};
 
 /// Largest answer that is read; it must fit a frame of the socket with the frame's own words.
 const MAX_ANSWER_BYTES: u64 = MAX_FRAME_BYTES as u64 - 1024;
@@ -108,6 +111,18 @@ impl PortalError {
             Self::TooLarge { .. } => "please report this".into(),
             Self::Answered { .. } | Self::Malformed(_) => {
                 "look at the portal's log, and at what stands between".into()
+            }
+        }
+    }
+
+    /// What it means for a poll.
+    #[must_use]
+    pub const fn fault(&self) -> PollFault {
+        match self {
+            Self::Answered { status: 401 | 403, .. } => PollFault::Refused,
+            Self::Unreachable { .. } => PollFault::Unreachable,
+            Self::Answered { .. } | Self::Setup(_) | Self::TooLarge { .. } | Self::Malformed(_) => {
+                PollFault::Failed
             }
         }
     }

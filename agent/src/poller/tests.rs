@@ -26,7 +26,7 @@ use crate::{
     enroll::{EnrollError, enroll},
     exit::Exit,
     journal::{Journal, Missing},
-    socket::{ErrorCode, Reply, Request},
+    socket::{ErrorCode, PollFault, Reply, Request},
 };
 
 fn id<T: std::str::FromStr>(n: u16) -> T
@@ -356,6 +356,20 @@ fn a_poller_that_was_taken_over_does_not_choose_the_next_key() {
     assert_ne!(last(), drawn);
 }
 
+/// Ends both halves, also when an expectation fails: the scope of their threads would wait for ever.
+struct Ends(Arc<Poller>, Option<(Arc<crate::executor::Executor>, crate::socket::Bell)>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.stop();
+        if let Some((executor, bell)) = &self.1 {
+            executor.stop();
+            executor.close();
+            bell.ring();
+        }
+    }
+}
+
 #[test]
 fn the_poller_polls_signs_and_follows_the_portals_clock() {
     let portal = FakePortal::start();
@@ -367,11 +381,13 @@ fn the_poller_polls_signs_and_follows_the_portals_clock() {
     thread::scope(|scope| {
         // Started before the enrollment: it waits for it.
         scope.spawn(|| poller.run(&config).unwrap());
+        let mut ends = Ends(Arc::clone(&poller), None);
         enroll(&config, &journal, &portal.token(), facts(), false, &SystemClock).unwrap();
         *portal.mood.lock().unwrap() = Mood::ClockSkew;
         let executor = crate::executor::build::executor(&config).unwrap();
         let listener = crate::socket::Listener::bind(&config.socket, None).unwrap();
         let bell = listener.bell();
+        ends.1 = Some((Arc::clone(&executor), bell));
         let answerer: Arc<dyn crate::socket::Answerer> = Arc::clone(&executor) as _;
         let stop = executor.closed_flag();
         scope.spawn(move || {
@@ -382,19 +398,33 @@ fn the_poller_polls_signs_and_follows_the_portals_clock() {
             assert!(Instant::now() < until, "no polls: {}", poller.state());
             thread::sleep(Duration::from_millis(20));
         }
-        let view = Client::new(&config.socket).status(false, "").unwrap();
+        let view = Client::new(&config.socket).status().unwrap();
         assert!(view.contact.last_answer_ms_ago.is_some());
         assert!(view.contact.skew_ms.unwrap() < -100_000_000, "{view:?}");
 
         *portal.mood.lock().unwrap() = Mood::Revoked;
-        while !poller.state().contains("revoked") {
+        // Its own line, and that of `status` with the remedy, which goes when the portal answers again.
+        let failed = || Client::new(&config.socket).status().unwrap().failed_poll;
+        while failed().is_none_or(|failed| failed.over) {
             assert!(Instant::now() < until, "not told: {}", poller.state());
             thread::sleep(Duration::from_millis(20));
         }
-        poller.stop();
-        executor.stop();
-        executor.close();
-        bell.ring();
+        let refused = failed().unwrap();
+        assert!(
+            refused.fault == PollFault::Refused && refused.what.contains("revoked"),
+            "{refused:?}"
+        );
+        assert!(refused.remedy.contains("enroll --force"), "{refused:?}");
+        while failed().is_some_and(|failed| failed.since_ms_ago <= failed.last_ms_ago) {
+            assert!(Instant::now() < until, "the second one does not count from the first");
+            thread::sleep(Duration::from_millis(20));
+        }
+        assert!(poller.state().contains("revoked"), "{}", poller.state());
+        *portal.mood.lock().unwrap() = Mood::Good;
+        while failed().is_some_and(|failed| !failed.over) {
+            assert!(Instant::now() < until, "still told: {:?}", failed());
+            thread::sleep(Duration::from_millis(20));
+        }
     });
     assert!(portal.errors.lock().unwrap().is_empty(), "{:?}", portal.errors);
     let told = portal.told.lock().unwrap();
@@ -435,6 +465,7 @@ fn an_answer_that_the_executor_has_forgotten_is_asked_for_again_at_once() {
     let answerer: Arc<dyn crate::socket::Answerer> =
         Arc::new(Restarted { executor: Arc::clone(&executor), times: times.into() });
     thread::scope(|scope| {
+        let _ends = Ends(Arc::clone(&poller), Some((executor, bell)));
         scope.spawn(|| poller.run(&config).unwrap());
         scope.spawn(move || {
             listener.serve(crate::socket::Peers { poller: None }, &answerer, &stop).unwrap();
@@ -444,10 +475,6 @@ fn an_answer_that_the_executor_has_forgotten_is_asked_for_again_at_once() {
             assert!(Instant::now() < until, "no polls: {}", poller.state());
             thread::sleep(Duration::from_millis(20));
         }
-        poller.stop();
-        executor.stop();
-        executor.close();
-        bell.ring();
     });
     let polls = portal.polls.lock().unwrap();
     let took = polls[times as usize].clock.millis_since(polls[0].clock);

@@ -105,16 +105,12 @@ impl Client {
         Ok(stream)
     }
 
-    /// Asks for the status.
+    /// Asks for the status, for people.
     ///
     /// # Errors
     /// As [`Self::call`].
-    pub fn status(
-        &self,
-        for_poll: bool,
-        poller: &str,
-    ) -> Result<Box<super::StatusView>, CallError> {
-        match self.call(&Request::Status { for_poll, poller: poller.to_owned() })? {
+    pub fn status(&self) -> Result<Box<super::StatusView>, CallError> {
+        match self.call(&Request::Status { for_poll: false })? {
             Reply::Status(view) => Ok(view),
             _ => Err(CallError::OtherReply),
         }

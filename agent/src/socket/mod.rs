@@ -4,6 +4,7 @@
 //! judged as hostile: the peer's credentials, the frame's length, unknown fields, and every envelope.
 
 mod client;
+mod failed_poll;
 mod frame;
 mod server;
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod tests;
 mod verbs;
 
 pub use client::{CallError, Client};
+pub use failed_poll::{FailedPoll, PollFailure, PollFault};
 pub use frame::{FrameError, MAX_FRAME_BYTES, read_frame, write_frame};
 pub use server::{Answerer, Bell, Caller, ListenError, Listener, Peers};
 pub use verbs::{

@@ -11,6 +11,8 @@ use freehold_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::{FailedPoll, PollFailure};
+
 /// Longest wait of [`Request::NextReport`]. Whatever there is to tell ends it, and so does the end of
 /// either side.
 pub const MAX_REPORT_WAIT_MS: u32 = 600_000;
@@ -23,9 +25,11 @@ pub enum Request {
     Status {
         /// Draw a nonce for a poll; the one before becomes worthless.
         for_poll: bool,
-        /// What the poller has to tell of itself; only ever shown.
-        #[serde(default)]
-        poller: String,
+    },
+    /// A poll brought no answer of the portal. Only ever shown.
+    PollFailed {
+        /// How it ended.
+        failure: PollFailure,
     },
     /// The portal answered this.
     Offer {
@@ -159,8 +163,8 @@ pub struct StatusView {
     pub outbox: u64,
     /// Reports that the portal refused for good.
     pub set_aside: u64,
-    /// What the poller last told of itself. Not verified.
-    pub poller: String,
+    /// The last poll that brought no answer, as the poller tells it; for people.
+    pub failed_poll: Option<FailedPoll>,
     /// The executor's version.
     pub version: String,
 }

@@ -84,7 +84,7 @@ impl Prepared {
         let began = Instant::now();
         let daemon =
             Daemon::start("executor", &self.command("execute"), &self.folder.join("execute.log"));
-        while client.status(false, "").is_err() {
+        while client.status().is_err() {
             assert!(began.elapsed() < START, "the executor does not answer: {}", daemon.log());
             thread::sleep(Duration::from_millis(1));
         }

@@ -7,7 +7,9 @@ use std::{
 };
 
 use super::{PORTAL_TIME, world::World};
-use crate::socket::{Ack, Answerer as _, Caller, MAX_REPORT_WAIT_MS, OutWork, Reply, Request};
+use crate::socket::{
+    Ack, Answerer as _, Caller, MAX_REPORT_WAIT_MS, OutWork, PollFailure, PollFault, Reply, Request,
+};
 
 #[test]
 fn an_answer_that_brings_nothing_is_not_written_down() {
@@ -88,4 +90,30 @@ fn the_poller_is_told_what_it_needs_and_people_the_rest() {
     assert!(asked.nonce.is_some() && shown.nonce.is_none());
     assert_eq!((asked.running.len(), asked.jobs.len(), asked.outbox), (1, 0, 0));
     assert_eq!((shown.running.len(), shown.jobs.len(), shown.outbox), (1, 1, 1));
+}
+
+#[test]
+fn a_poll_that_failed_is_shown_to_people_until_the_portal_answers() {
+    let world = World::new();
+    let tell = |fault| {
+        let (what, remedy) = ("it is revoked".to_owned(), "ask an admin".to_owned());
+        let failure = PollFailure { fault, what, remedy, lasting_ms: 5_000 };
+        let reply = world.executor.answer(Caller::Poller, Request::PollFailed { failure });
+        assert!(matches!(reply, Reply::Done), "{reply:?}");
+    };
+    assert_eq!(world.status().failed_poll, None);
+    tell(PollFault::Unreachable);
+    tell(PollFault::Refused);
+    world.host_clock.advance(Duration::from_secs(7));
+    let shown = world.status().failed_poll.unwrap();
+    assert_eq!((shown.fault, shown.over), (PollFault::Refused, false));
+    assert_eq!((shown.since_ms_ago, shown.last_ms_ago), (12_000, 7_000));
+    assert_eq!(world.asked().failed_poll, None);
+    // An answer that is not believed is an answer: the refusal tells of it.
+    world.offer(&[], |poll| poll.epoch = 9).unwrap_err();
+    assert!(world.status().failed_poll.unwrap().over && world.status().contact.refusal.is_some());
+    tell(PollFault::Refused);
+    assert!(!world.status().failed_poll.unwrap().over);
+    world.offer(&[], |_| {}).unwrap();
+    assert!(world.status().failed_poll.unwrap().over);
 }

@@ -293,7 +293,7 @@ impl World {
 
     /// What the poller is told for its next poll.
     pub fn asked(&self) -> StatusView {
-        let request = Request::Status { for_poll: true, poller: String::new() };
+        let request = Request::Status { for_poll: true };
         match self.executor.answer(Caller::Poller, request) {
             Reply::Status(view) => *view,
             other => panic!("{other:?}"),
@@ -323,7 +323,7 @@ impl World {
     }
 
     pub fn status(&self) -> StatusView {
-        let request = Request::Status { for_poll: false, poller: String::new() };
+        let request = Request::Status { for_poll: false };
         match self.executor.answer(Caller::Operator, request) {
             Reply::Status(view) => *view,
             other => panic!("{other:?}"),
