@@ -1,19 +1,17 @@
 //! The real agent: `freehold-agent execute` and `freehold-agent poll` as two processes, enrolled by a
-//! token. Where a measurement must see the moment at which a job is in the journal, a relay stands
-//! between the two, which hands every question and answer on and looks at the clock.
+//! token. The moment at which a job is in the journal is the one that the executor's log names.
 
 use std::{
     io::Write as _,
-    os::unix::net::{UnixListener, UnixStream},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
-    sync::mpsc::{Receiver, Sender, channel},
     thread,
     time::{Duration, Instant},
 };
 
-use freehold_agent::socket::{Client, FrameError, Reply, Request, read_frame, write_frame};
+use freehold_agent::socket::Client;
 use freehold_tests::{process::Daemon, scratch::Scratch, world::agent_program};
+use jiff::Timestamp;
 
 use crate::{http::Connection, portal::Portal};
 
@@ -22,6 +20,8 @@ const START: Duration = Duration::from_secs(30);
 const JOB: Duration = Duration::from_secs(60);
 /// How long the agent needs to be parked again after a job rests.
 const CALM: Duration = Duration::from_millis(150);
+/// What the executor's log says when jobs are in its journal.
+const ACCEPTED: &str = "jobs accepted";
 
 /// See the module.
 pub struct RealAgent {
@@ -29,7 +29,8 @@ pub struct RealAgent {
     poller: Daemon,
     executor: Daemon,
     host: String,
-    accepted: Receiver<Instant>,
+    /// What the executor writes.
+    log: PathBuf,
 }
 
 /// An agent that is enrolled and does not run.
@@ -46,7 +47,7 @@ impl Prepared {
         let ca = portal.authority().map(|authority| authority.ca().display().to_string());
         let text = format!(
             "state_dir = \"{0}/state\"\npoller_dir = \"{0}/poller\"\nsocket = \"{0}/executor.sock\"\n\
-             poller_user = \"\"\nstop_grace_secs = 5\nlog = \"warn\"\n[portal]\nca_file = \"{1}\"\n",
+             poller_user = \"\"\nstop_grace_secs = 5\n[portal]\nca_file = \"{1}\"\n",
             folder.display(),
             ca.unwrap_or_default(),
         );
@@ -72,8 +73,12 @@ impl Prepared {
         command
     }
 
+    fn executor_log(&self) -> PathBuf {
+        self.folder.join("execute.log")
+    }
+
     /// The executor's socket.
-    pub fn socket(&self) -> PathBuf {
+    fn socket(&self) -> PathBuf {
         self.folder.join("executor.sock")
     }
 
@@ -82,8 +87,7 @@ impl Prepared {
     pub fn executor(&self) -> (Daemon, Duration) {
         let client = Client::new(&self.socket());
         let began = Instant::now();
-        let daemon =
-            Daemon::start("executor", &self.command("execute"), &self.folder.join("execute.log"));
+        let daemon = Daemon::start("executor", &self.command("execute"), &self.executor_log());
         while client.status().is_err() {
             assert!(began.elapsed() < START, "the executor does not answer: {}", daemon.log());
             thread::sleep(Duration::from_millis(1));
@@ -91,11 +95,9 @@ impl Prepared {
         (daemon, began.elapsed())
     }
 
-    /// Starts the poller, asking on this socket.
-    pub fn poller(&self, socket: &Path) -> Daemon {
-        let mut command = self.command("poll");
-        command.arg("--set").arg(format!("socket={}", socket.display()));
-        Daemon::start("poller", &command, &self.folder.join("poll.log"))
+    /// Starts the poller.
+    pub fn poller(&self) -> Daemon {
+        Daemon::start("poller", &self.command("poll"), &self.folder.join("poll.log"))
     }
 
     /// Waits until the portal says that it is there.
@@ -111,20 +113,14 @@ impl Prepared {
 }
 
 impl RealAgent {
-    /// Enrolls an agent as the host `name` and starts both halves, with a relay between them if asked.
+    /// Enrolls an agent as the host `name` and starts both halves.
     #[track_caller]
-    pub fn start(scratch: &Scratch, portal: &Portal, name: &str, relayed: bool) -> Self {
+    pub fn start(scratch: &Scratch, portal: &Portal, name: &str) -> Self {
         let prepared = Prepared::new(scratch, portal, name);
         let (executor, _) = prepared.executor();
-        let (sender, accepted) = channel();
-        let mut socket = prepared.socket();
-        if relayed {
-            socket = prepared.folder.join("relay.sock");
-            relay(&socket, prepared.socket(), sender);
-        }
-        let poller = prepared.poller(&socket);
+        let poller = prepared.poller();
         prepared.wait_online(portal);
-        Self { poller, executor, host: prepared.host, accepted }
+        Self { poller, executor, log: prepared.executor_log(), host: prepared.host }
     }
 
     /// Process ids of poller and executor.
@@ -132,57 +128,31 @@ impl RealAgent {
         [self.poller.pid(), self.executor.pid()]
     }
 
-    /// Queues a job and waits until it rests: when the request left, and when the relay saw the executor
-    /// say that the job is in its journal.
+    /// Queues a job and waits until it rests: how long it took from the moment before the request left
+    /// until the executor had it in its journal.
     #[track_caller]
-    pub fn accept_a_job(&self, portal: &Portal, admin: &mut Connection) -> (Instant, Instant) {
+    pub fn accept_a_job(&self, portal: &Portal, admin: &mut Connection) -> Duration {
         let queue = portal.owner("POST", &format!("/api/v1/hosts/{}/probe", self.host), b"");
+        let known = self.written().len();
         thread::sleep(CALM);
-        let sent = Instant::now();
+        let (began, sent) = (Instant::now(), Timestamp::now());
         admin.send(&queue);
-        let journaled = self.accepted.recv_timeout(JOB).expect("the agent takes the job");
         let job: serde_json::Value =
             serde_json::from_slice(&admin.receive().expect(202)).expect("a job");
         let path = format!("/api/v1/jobs/{}", job["id"].as_str().expect("its id"));
         while portal.ask("GET", &path, "", 200)["rested"] != true {
-            assert!(sent.elapsed() < JOB, "the job does not rest");
+            assert!(began.elapsed() < JOB, "the job does not rest");
             thread::sleep(Duration::from_millis(20));
         }
-        (sent, journaled)
+        let written = self.written();
+        let line = written[known..].lines().find(|line| line.contains(ACCEPTED));
+        let stamp = line.and_then(|line| line.split_whitespace().next());
+        let journaled: Timestamp =
+            stamp.expect("the executor says so").parse().expect("a line of the log");
+        journaled.duration_since(sent).try_into().expect("it comes afterwards")
     }
-}
 
-/// Hands on what the poller asks and the executor answers, and tells when jobs were recorded.
-fn relay(here: &Path, there: PathBuf, accepted: Sender<Instant>) {
-    let listener = UnixListener::bind(here).expect("the relay's socket");
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let (there, accepted) = (there.clone(), accepted.clone());
-            thread::spawn(move || {
-                if let Err(error) = hand_on(stream, &there, &accepted) {
-                    // A poller that is being ended leaves its question open.
-                    drop(error);
-                }
-            });
-        }
-    });
-}
-
-fn hand_on(
-    mut poller: UnixStream,
-    there: &Path,
-    accepted: &Sender<Instant>,
-) -> Result<(), FrameError> {
-    let question: Request = read_frame(&mut poller)?;
-    let mut executor = UnixStream::connect(there).map_err(FrameError::Io)?;
-    write_frame(&mut executor, &question)?;
-    let answer: Reply = read_frame(&mut executor)?;
-    let now = Instant::now();
-    if let Reply::Offered(offered) = &answer
-        && offered.accepted > 0
-    {
-        // Nobody listens any more once the measurement is over.
-        accepted.send(now).unwrap_or_default();
+    fn written(&self) -> String {
+        std::fs::read_to_string(&self.log).expect("the executor's log")
     }
-    write_frame(&mut poller, &answer)
 }

@@ -35,7 +35,7 @@ fn run(bench: &Bench) -> Vec<Figure> {
     let scale = &bench.scale;
     let mut portal = Portal::prepare_with(&bench.scratch, "idle", 1, true, "");
     portal.begin();
-    let agent = RealAgent::start(&bench.scratch, &portal, "idle-agent", false);
+    let agent = RealAgent::start(&bench.scratch, &portal, "idle-agent");
     let bare = bare_agent(bench, &portal);
     thread::sleep(SETTLING.min(scale.idle));
     let [poller, executor] = agent.pids();

@@ -42,7 +42,7 @@ fn run(bench: &Bench) -> Vec<Figure> {
         executors.push(took.as_secs_f64() * 1e3);
         portal.wait_until_parked(|parked| parked == 0, LOOK);
         let began = Instant::now();
-        let poller = agent.poller(&agent.socket());
+        let poller = agent.poller();
         portal.wait_until_parked(|parked| parked > 0, LOOK);
         pollers.push(began.elapsed().as_secs_f64() * 1e3);
         drop(poller);
