@@ -56,7 +56,7 @@ pub fn poll(config: &Config) -> Result<(), CliError> {
             let mut watchdog = Watchdog::new();
             loop {
                 watchdog.feed();
-                if watched.pause(watchdog.every.unwrap_or(LOOK)) {
+                if watched.pause(watchdog.within(LOOK)) {
                     break;
                 }
             }
@@ -162,8 +162,7 @@ fn watch(
             false
         });
         let look = if enrolled { LOOK } else { ENROLLMENT_LOOK };
-        if executor.pause(watchdog.every.unwrap_or(look).min(look), || stop.load(Ordering::SeqCst))
-        {
+        if executor.pause(watchdog.within(look), || stop.load(Ordering::SeqCst)) {
             return;
         }
     }
@@ -230,6 +229,12 @@ impl Watchdog {
             self.last = Instant::now();
         }
     }
+
+    /// How long a thread that feeds it may sleep that would sleep as long as `longest`. What woke it
+    /// early has not fed it: with a whole interval from then on it could come as late as systemd's limit.
+    fn within(&self, longest: Duration) -> Duration {
+        self.every.map_or(longest, |every| every.saturating_sub(self.last.elapsed()).min(longest))
+    }
 }
 
 /// Shows a line in `systemctl status`.
@@ -247,4 +252,20 @@ fn notify(state: &[NotifyState<'_>]) {
 #[must_use]
 pub fn host_clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_woken_early_still_feeds_the_watchdog_in_time() {
+        let every = Duration::from_secs(45);
+        let fed = |ago| Watchdog { every: Some(every), last: Instant::now() - ago };
+        let just_before = fed(every - Duration::from_millis(500));
+        assert!(just_before.within(LOOK) <= Duration::from_millis(500));
+        assert_eq!(fed(every * 3).within(LOOK), Duration::ZERO);
+        assert_eq!(fed(Duration::ZERO).within(ENROLLMENT_LOOK), ENROLLMENT_LOOK);
+        assert_eq!(Watchdog { every: None, last: Instant::now() }.within(LOOK), LOOK);
+    }
 }
