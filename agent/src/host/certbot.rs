@@ -3,12 +3,13 @@
 //! certbot answers challenges through a folder that every site of ours serves, so it never edits
 //! nginx's files. Whether it succeeded is read from the disk, never from its prose.
 
+mod call;
 mod error;
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use freehold_protocol::ids::{Domain, Email, Sha256Digest, TenantId};
 use freehold_protocol::secret::Secret;
@@ -89,12 +90,6 @@ impl CertbotMutex {
 const DEFAULT_SERVER: &str = "https://acme-v02.api.letsencrypt.org/directory";
 /// certbot's own limit: with fewer days left it renews.
 const DUE_DAYS: u32 = 30;
-const DEADLINE: Duration = Duration::from_secs(300);
-/// Attempts at a certificate. Authorities refuse a nonce now and then; certbot does not try again. Of
-/// single tries one in ten fails when five nonces of a hundred are refused.
-const ATTEMPTS: u32 = 4;
-/// Pause before the second attempt; each further one waits twice as long as the one before.
-const PAUSE: Duration = Duration::from_secs(2);
 /// The file that carries the account binding, so that it is in no argument list.
 const BINDING_FILE: &str = "freehold-eab.ini";
 
@@ -221,9 +216,9 @@ fn issue(
     ensure_webroot(&settings.webroot)?;
     let binding = write_binding(settings)?;
     let argv = issue_argv(settings, tenant, domain, binding.as_deref()).word(when);
-    let outcome = with_retries(commands, &argv);
+    let outcome = call::with_retries(commands, &argv, &settings.logs_dir);
     remove_binding(settings, binding.is_some());
-    outcome.map_err(|source| CertbotError::from_command(domain, source))?;
+    outcome.map_err(|refused| CertbotError::from_refused(domain, refused))?;
     let facts = certificate::check_folder(&home, domain, later(now, lock))
         .map_err(|source| CertbotError::OnDisk { source })?;
     let files = certificate::files_in(&home).map_err(|source| CertbotError::OnDisk { source })?;
@@ -378,26 +373,6 @@ fn issue_argv(
         argv = argv.flag_path("--config", file);
     }
     argv
-}
-
-fn with_retries(commands: &Commands<'_>, argv: &Argv) -> Result<(), CommandError> {
-    let mut pause = PAUSE;
-    let mut attempt = 1;
-    loop {
-        let Err(error) = commands.run(argv, Limits::within(DEADLINE)) else { return Ok(()) };
-        if attempt == ATTEMPTS || !error::retry_may_help(&error) {
-            return Err(error);
-        }
-        tracing::warn!(attempt, error = %error, "certbot failed; trying again");
-        if commands.watch.cancel.sleep(pause) {
-            return Err(CommandError::Cancelled {
-                command: argv.to_string(),
-                output: error.output().cloned().map(Box::new).unwrap_or_default(),
-            });
-        }
-        attempt += 1;
-        pause *= 2;
-    }
 }
 
 /// Makes the folder of challenges, readable by the web server whatever our umask is. One that is

@@ -3,6 +3,7 @@
 use freehold_protocol::failure::{Failure, FailureClass};
 use freehold_protocol::ids::Domain;
 
+use super::call::Refused;
 use crate::host::certificate::CertificateError;
 use crate::host::files::FilesError;
 use crate::runner::CommandError;
@@ -21,6 +22,14 @@ pub enum CertbotError {
     /// The authority says that there were too many requests.
     #[error("the certificate authority has issued or refused too much for {domain} lately")]
     RateLimited {
+        /// For what.
+        domain: Domain,
+        /// What certbot said.
+        source: CommandError,
+    },
+    /// The authority issues no certificate for such a name, now or later.
+    #[error("the certificate authority does not issue certificates for {domain}")]
+    Rejected {
         /// For what.
         domain: Domain,
         /// What certbot said.
@@ -51,42 +60,15 @@ pub enum CertbotError {
     Binding,
 }
 
-/// The code of RFC 8555 in certbot's output: as it travelled, or in the `Type:` line about a
-/// challenge. Codes are part of the protocol, unlike the prose around them.
-fn acme_code(error: &CommandError) -> Option<String> {
-    const PREFIX: &str = "urn:ietf:params:acme:error:";
-    let printed = error.output()?.printed();
-    let code = |text: &str| text.chars().take_while(char::is_ascii_alphanumeric).collect();
-    if let Some((_, rest)) = printed.split_once(PREFIX) {
-        return Some(code(rest));
-    }
-    printed.lines().find_map(|line| line.trim().strip_prefix("Type:")).map(|rest| code(rest.trim()))
-}
-
-/// Whether the same call may work a moment later.
-pub(super) fn retry_may_help(error: &CommandError) -> bool {
-    if !matches!(error, CommandError::NonZero { .. }) {
-        return false;
-    }
-    match acme_code(error).as_deref() {
-        Some("badNonce" | "serverInternal") => true,
-        // A validation that failed counts against the authority's limits: one look at the cause is
-        // worth more than two further failures.
-        Some(_) => false,
-        // No code: the authority was not reached, certbot's own lock was held, or a refused nonce
-        // was lost on the way: certbot 2.1 with Python 3.11 (Debian 12) shows one that meets an
-        // order under way as "AttributeError: can't set attribute".
-        None => true,
-    }
-}
-
 impl CertbotError {
-    pub(super) fn from_command(domain: &Domain, source: CommandError) -> Self {
-        let domain = domain.clone();
-        if acme_code(&source).as_deref() == Some("rateLimited") {
-            Self::RateLimited { domain, source }
-        } else {
-            Self::NotIssued { domain, source }
+    pub(super) fn from_refused(domain: &Domain, refused: Refused) -> Self {
+        let (domain, source) = (domain.clone(), refused.source);
+        match refused.code.as_deref() {
+            Some("rateLimited") => Self::RateLimited { domain, source },
+            Some("rejectedIdentifier" | "unsupportedIdentifier") => {
+                Self::Rejected { domain, source }
+            }
+            _ => Self::NotIssued { domain, source },
         }
     }
 }
@@ -106,6 +88,11 @@ impl From<&CertbotError> for Failure {
                 FailureClass::Upstream,
                 &what,
                 "wait until the time that the message names, or install a certificate under /etc/freehold/certificates and deploy with it",
+            ),
+            CertbotError::Rejected { source, .. } => source.failure(
+                FailureClass::Request,
+                &what,
+                "give the tenant another domain, or install a certificate for this one under /etc/freehold/certificates and deploy with it",
             ),
             CertbotError::OnDisk { source } => {
                 let cause = Self::from(source);

@@ -173,6 +173,10 @@ fn only_what_may_pass_is_tried_again() {
     let limited = "urn:ietf:params:acme:error:rateLimited :: x";
     let error = ensure_with(&Script::new().fails(call, 1, limited), &settings).unwrap_err();
     assert!(matches!(error, CertbotError::RateLimited { .. }), "{error}");
+    let rejected = "urn:ietf:params:acme:error:rejectedIdentifier :: x";
+    let error = ensure_with(&Script::new().fails(call, 1, rejected), &settings).unwrap_err();
+    // Nobody gets such a certificate by waiting: the job is not given out again.
+    assert_eq!(Failure::from(&error).class, FailureClass::Request);
     let script = Script::new().expect(call, crate::runner::Reply::IsMissing);
     let failure = Failure::from(ensure_with(&script, &settings).unwrap_err());
     assert_eq!(failure.class, FailureClass::Host);
