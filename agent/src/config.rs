@@ -264,11 +264,13 @@ impl Default for Thresholds {
 pub struct InventoryConfig {
     /// Between two inventories, in seconds; a change is told sooner.
     pub interval_secs: u32,
+    /// Between two counts of what tenants have on the disk, in hours; 0: it is never counted.
+    pub disk_hours: u32,
 }
 
 impl Default for InventoryConfig {
     fn default() -> Self {
-        Self { interval_secs: 300 }
+        Self { interval_secs: 300, disk_hours: 1 }
     }
 }
 

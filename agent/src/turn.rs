@@ -110,6 +110,8 @@ pub fn execute(
     spawn("inventory".into(), Box::new(move || looker.keep_inventory()))?;
     let keeper = Arc::clone(executor);
     spawn("upkeep".into(), Box::new(move || keeper.keep_up()))?;
+    let measurer = Arc::clone(executor);
+    spawn("disk".into(), Box::new(move || measurer.keep_measuring()))?;
     let server = Arc::clone(executor);
     let accepting = spawn(
         "accept".into(),

@@ -224,6 +224,56 @@ fn unnamed_volumes_go_with_their_containers() {
 }
 
 #[test]
+fn what_a_tenant_writes_is_counted() {
+    const MB: u64 = 1_000_000;
+    let bench = Bench::new("disk", 6);
+    let folder = Folder::open(bench.folder.path()).unwrap();
+    folder.write(ENV_FILE, b"", Access::Private).unwrap();
+    let labels = format!("{{\"io.freehold.tenant\":\"{}\"}}", bench.tenant);
+    // `other` has a name like ours and no mark of ours.
+    let compose = format!(
+        r#"{{"services":{{"db":{{"image":"freehold-sample/postgres:15","user":"0","entrypoint":["/bin/sh","-c","sleep 600"],"stop_grace_period":"1s","network_mode":"none","labels":{labels},
+          "volumes":["data:/data","other:/other",{{"type":"tmpfs","target":"/var/lib/postgresql/data"}}]}}}},
+          "volumes":{{"data":{{"labels":{labels}}},"other":{{}}}}}}"#
+    );
+    folder.write(COMPOSE_FILE, compose.as_bytes(), Access::Private).unwrap();
+    let used = || {
+        let used = bench.with(|commands| docker::disk_used(commands, WAIT)).unwrap();
+        used[&bench.tenant].get()
+    };
+    let write = |file: &str, count: &str| {
+        let service: ServiceName = "db".parse().unwrap();
+        let (file, count) = (format!("of={file}"), format!("count={count}"));
+        let words = ["dd", "if=/dev/zero", &file, "bs=1000000", &count];
+        bench.with(|commands| {
+            compose::run_in_running(commands, &bench.stack, &service, words, Stdin::Null, WAIT)
+                .unwrap();
+        });
+    };
+    bench.with(|commands| {
+        compose::up(commands, &bench.stack, &BTreeSet::new(), WAIT).unwrap();
+    });
+    let before = used();
+    assert!(before < MB, "{before}");
+    write("/data/file", "20");
+    assert_eq!((used() - before) / MB, 20);
+    // The container's own layer counts, another's volume does not.
+    write("/tmp/file", "7");
+    write("/other/file", "9");
+    assert_eq!((used() - before) / MB, 27);
+    // Kept data stays the tenant's.
+    let project = &bench.stack.project;
+    let other = format!("{project}_other");
+    bench.with(|commands| {
+        docker::remove_marked(commands, project, bench.tenant, Volumes::Keep).unwrap();
+    });
+    let removed = Command::new("docker").args(["volume", "rm", &other]).output().unwrap();
+    assert!(removed.status.success(), "{removed:?}");
+    assert_eq!(used() / MB, 20);
+    bench.remove();
+}
+
+#[test]
 fn a_port_that_somebody_took_is_named() {
     let bench = Bench::new("port", 2);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -123,6 +123,7 @@ impl World {
                 answer: Duration::from_millis(100),
                 ..Waits::default()
             },
+            measures_disk: false,
         };
         let runner = System::new(programs, base.to_owned(), base.join("docker-config"));
         let host = Host { runner: Box::new(runner), config, locks: Locks::default() };

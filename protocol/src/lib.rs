@@ -31,6 +31,7 @@ pub mod admit;
 pub mod app_env;
 pub mod approval;
 pub mod blueprint;
+pub mod disk;
 pub mod dsse;
 pub mod enroll;
 pub mod failure;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    disk::DiskUse,
     failure::Failure,
     ids::{AgentId, Domain, JobId, Port, PortalId, Sha256Digest, TenantId},
     job::{JobKind, ReleaseRef},
@@ -220,6 +221,9 @@ pub struct TenantHealth {
     /// When the certificate expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_expires: Option<Timestamp>,
+    /// What it has on the disk, at the last count; none when the agent does not measure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<DiskUse>,
     /// What is wrong, in sentences; empty when healthy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,

@@ -152,6 +152,7 @@ fn a_certificate_near_its_end_is_renewed_and_served() {
         report_key: scratch.path().join("none"),
         workers: 1,
         inventory_interval: Duration::from_secs(300),
+        measure_every: None,
         upkeep: Upkeep {
             first: Duration::ZERO,
             every: Duration::from_secs(43_200),

@@ -46,6 +46,7 @@ pub(super) fn check(config: &Config) -> Result<(), String> {
     within("thresholds.cpu_percent", config.thresholds.cpu_percent, 1, 100_000)?;
     within("thresholds.disk_percent", config.thresholds.disk_percent, 1, 100)?;
     within("inventory.interval_secs", config.inventory.interval_secs, 10, 86_400)?;
+    within("inventory.disk_hours", config.inventory.disk_hours, 0, 168)?;
     within("certbot.renew_check_hours", config.certbot.renew_check_hours, 1, 168)?;
     within("certbot.renew_before_days", config.certbot.renew_before_days, 1, 180)?;
     if config.nginx.http_port == 0 || config.nginx.https_port == 0 {

@@ -84,7 +84,13 @@ pub fn executor(config: &Config) -> Result<Arc<Executor>, CliError> {
             every: Duration::from_secs(u64::from(config.certbot.renew_check_hours) * 3600),
             before_days: config.certbot.renew_before_days,
         },
+        measure_every: hours(config.inventory.disk_hours),
     })?)
+}
+
+/// That many hours; nothing for 0.
+fn hours(hours: u32) -> Option<Duration> {
+    (hours > 0).then(|| Duration::from_secs(u64::from(hours) * 3600))
 }
 
 /// The runner of host commands.
@@ -248,6 +254,7 @@ impl HostSurvey {
             backend: None,
             public: None,
             certificate_expires: None,
+            disk: None,
             problems: vec![format!("it could not be looked at: {}", failure.what)],
         })
     }

@@ -97,6 +97,7 @@ impl Executor {
     ) -> Result<Inventory, JournalError> {
         let mut facts = self.survey.facts();
         self.tell_certificates(&mut tenants, &mut facts)?;
+        self.tell_disk(&mut tenants, &mut facts)?;
         let day_ago = self.clock.now().plus_secs(-86_400);
         for (code, message, times) in self.journal.refusals_since(day_ago)? {
             facts.problems.push(Failure::new(

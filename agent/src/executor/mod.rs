@@ -7,6 +7,7 @@
 //! | [`workers`] | from recorded jobs to reports |
 //! | [`answer`] | the verbs of the socket |
 //! | [`build`] | from the configuration to an executor |
+//! | [`disk`] | counting what tenants have on the disk |
 //! | `failed_poll` | the last poll that failed |
 //! | [`inventory`] | what the portal is told on its own |
 //! | [`portal_time`] | the clock by which jobs expire |
@@ -14,6 +15,7 @@
 
 pub mod answer;
 pub mod build;
+pub mod disk;
 mod failed_poll;
 pub mod inventory;
 pub mod offer;
@@ -34,6 +36,7 @@ use std::{
 };
 
 use freehold_protocol::{
+    failure::Failure,
     ids::{JobId, Nonce, TenantId},
     keys::SigningKey,
     time::Timestamp,
@@ -76,6 +79,8 @@ pub struct Parts {
     pub inventory_interval: Duration,
     /// When certificates are looked after.
     pub upkeep: Upkeep,
+    /// Between two counts of what tenants have on the disk; none: never.
+    pub measure_every: Option<Duration>,
 }
 
 /// The executor. Its threads share it.
@@ -89,6 +94,7 @@ pub struct Executor {
     workers: u32,
     inventory_interval: Duration,
     upkeep: Upkeep,
+    measure_every: Option<Duration>,
     live: Mutex<Live>,
     changed: Condvar,
     /// One offer at a time.
@@ -115,6 +121,8 @@ pub(crate) struct Live {
     running: BTreeMap<JobId, Running>,
     /// What is known of certificates; a copy of the journal's.
     certificates: upkeep::record::Records,
+    /// Why what tenants have on the disk is not known, if counting did not work.
+    not_measured: Option<Failure>,
     /// The tenant that upkeep works on.
     tended: Option<TenantId>,
     drained: bool,
@@ -201,6 +209,7 @@ impl Executor {
             workers: parts.workers,
             inventory_interval: parts.inventory_interval,
             upkeep: parts.upkeep,
+            measure_every: parts.measure_every,
             live: Mutex::default(),
             changed: Condvar::new(),
             offering: Mutex::new(()),

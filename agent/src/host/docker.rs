@@ -1,5 +1,6 @@
 //! The Docker engine: what it holds of a project, and removing what is ours.
 
+mod disk;
 mod error;
 mod image;
 mod network;
@@ -14,6 +15,7 @@ use serde_json::Value;
 use super::names::{ContainerId, ProjectName, ResourceName};
 use crate::runner::{Argv, CommandError, Commands, Limits, Output, Program, Word};
 
+pub use disk::disk_used;
 pub use error::DockerError;
 pub use image::{Image, ImageOutcome, ensure_image, image_present, images};
 pub use state::{

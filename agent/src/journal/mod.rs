@@ -5,6 +5,7 @@
 //! damaged file, or one of a newer agent, stops the agent with a message that says what to do.
 
 pub mod chain;
+pub mod disk;
 pub mod outbox;
 pub mod ports;
 pub mod sagas;

@@ -59,6 +59,8 @@ pub struct HostConfig {
     pub public: SocketAddr,
     /// Waiting times.
     pub waits: Waits,
+    /// Whether what tenants have on the disk is counted.
+    pub measures_disk: bool,
 }
 
 /// Waiting times.
@@ -192,6 +194,7 @@ impl Host {
             roots: None,
             public: SocketAddr::from(([127, 0, 0, 1], 443)),
             waits: Waits::default(),
+            measures_disk: false,
         };
         Self { runner, config, locks: Locks::default() }
     }

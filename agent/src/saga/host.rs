@@ -103,6 +103,7 @@ impl HostConfig {
             roots: Some(Roots::read(&authorities)?),
             public: SocketAddr::new(address, config.nginx.https_port),
             waits: Waits::default(),
+            measures_disk: config.inventory.disk_hours > 0,
         })
     }
 }

@@ -408,6 +408,7 @@ fn build(
         report_key: key_path.to_owned(),
         workers: 2,
         inventory_interval: Duration::from_secs(300),
+        measure_every: None,
         upkeep: Upkeep {
             first: Duration::from_secs(300),
             every: Duration::from_secs(12 * 3600),

@@ -13,6 +13,7 @@ use freehold_protocol::{
 };
 use serde_json::json;
 
+mod disk;
 mod former;
 
 use super::*;
@@ -22,6 +23,7 @@ use crate::{
     journal::{
         Journal, Missing,
         chain::{JobRow, JobState},
+        disk::Measured,
         tenants::TenantChange,
     },
     plan::tests_support::{check_of, tenant_id},
@@ -253,6 +255,7 @@ fn executor(
         report_key: base.join("none"),
         workers: 1,
         inventory_interval: Duration::from_secs(300),
+        measure_every: Some(Duration::from_secs(3600)),
         upkeep: Upkeep {
             first: Duration::ZERO,
             every: Duration::from_secs(43_200),

@@ -10,7 +10,7 @@ const VERSION: &str = r#"{"Client":{"Version":"28.2.2","ApiVersion":"1.41"},"Ser
 /// What an engine of version 20.10 printed for a running container, shortened to what matters.
 const INSPECT: &str = include_str!("tests/inspect.json");
 
-fn with<T>(script: &Script, work: impl FnOnce(&Commands<'_>) -> T) -> T {
+pub(super) fn with<T>(script: &Script, work: impl FnOnce(&Commands<'_>) -> T) -> T {
     let (cancel, activity) = (CancelToken::new(), Activity::new());
     let on_line = |_: Stream, _: &str| {};
     let watch = Watch { cancel: &cancel, activity: &activity, on_line: &on_line, secrets: &[] };

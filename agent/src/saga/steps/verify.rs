@@ -175,6 +175,7 @@ fn look_closely(
         backend: Some(backend),
         public,
         certificate_expires: expires,
+        disk: None,
         problems,
     };
     Ok((health, containers))

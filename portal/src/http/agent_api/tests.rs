@@ -394,6 +394,7 @@ fn a_deploy_keeps_what_it_made_its_password_sealed_and_activates_its_license() {
             backend: None,
             public: None,
             certificate_expires: None,
+            disk: None,
             problems: Vec::new(),
         },
         sealed_password: Some(sealed.clone()),

@@ -175,6 +175,7 @@ fn done_with(
             backend: None,
             public: None,
             certificate_expires: None,
+            disk: None,
             problems: Vec::new(),
         },
         sealed_password: None,

@@ -110,6 +110,7 @@ fn a_revoked_host_is_shut_out_at_once_its_jobs_are_settled_and_it_can_enroll_ane
         backend: None,
         public: None,
         certificate_expires: None,
+        disk: None,
         problems: Vec::new(),
     };
     let inventory = Inventory { facts: facts(), tenants: vec![health], ports: Vec::new() };

@@ -143,6 +143,7 @@ impl Approved {
                 backend: None,
                 public: None,
                 certificate_expires: None,
+                disk: None,
                 problems: Vec::new(),
             },
             sealed_password: None,
