@@ -41,6 +41,8 @@ pub struct Scale {
     pub fleet: usize,
     /// Jobs in the long history.
     pub history: u64,
+    /// Licenses, and API keys, of a large portal.
+    pub licenses: u32,
 }
 
 impl Scale {
@@ -64,6 +66,7 @@ impl Scale {
         certificates: 50,
         fleet: 10_000,
         history: 1_000_000,
+        licenses: 50_000,
     };
 
     /// A look; a few minutes.
@@ -86,6 +89,7 @@ impl Scale {
         certificates: 0,
         fleet: 1000,
         history: 20_000,
+        licenses: 5000,
     };
 
     /// That it works; a few seconds in a development build.
@@ -108,5 +112,6 @@ impl Scale {
         certificates: 0,
         fleet: 12,
         history: 50,
+        licenses: 20,
     };
 }

@@ -11,6 +11,8 @@ pub const VALIDATE: &str = "/api/v1/licenses/validate";
 pub struct TenantApp {
     /// Its API key.
     pub api_key: String,
+    /// Its license's identifier.
+    pub license: String,
     /// Its license key.
     pub license_key: String,
 }
@@ -40,7 +42,8 @@ impl TenantApp {
         let key = portal.ask("POST", "/api/v1/tenants/acme/keys", "", 201);
         let api_key = key["secret"].as_str().expect("a key").to_owned();
         let license_key = license["key"].as_str().expect("a key").to_owned();
-        Self { api_key, license_key }
+        let id = license["license"]["id"].as_str().expect("an identifier").to_owned();
+        Self { api_key, license: id, license_key }
     }
 
     /// The body of a question about its license.

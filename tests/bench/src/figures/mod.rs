@@ -16,6 +16,7 @@ mod parked;
 mod requests;
 mod sizes;
 mod startup;
+mod suspend;
 mod validate;
 
 use freehold_tests::scratch::Scratch;
@@ -50,6 +51,7 @@ pub const ALL: &[Measurement] = &[
     jobs::MEASUREMENT,
     ingest::MEASUREMENT,
     validate::MEASUREMENT,
+    suspend::MEASUREMENT,
     ingest_logs::MEASUREMENT,
     commits::MEASUREMENT,
     requests::MEASUREMENT,
