@@ -45,7 +45,7 @@ impl Page {
 /// # Errors
 /// When the database cannot be read.
 pub fn page(portal: &Portal, stats: &ServerStats, tally: &Tally) -> Result<String, AppError> {
-    let (states, hosts, oldest) = portal.db.read(|read| {
+    let (states, hosts, oldest, over) = portal.db.read(|read| {
         let states = db::jobs::count_by_state(read)?;
         let mut hosts = [0u64; presence::Presence::ALL.len()];
         for host in db::hosts::page(read, "", MAX_HOSTS)? {
@@ -58,7 +58,7 @@ pub fn page(portal: &Portal, stats: &ServerStats, tally: &Tally) -> Result<Strin
             };
             hosts[presence::presence(seen, expected, read.now()) as usize] += 1;
         }
-        Ok((states, hosts, db::jobs::oldest_queued(read)?))
+        Ok((states, hosts, db::jobs::oldest_queued(read)?, db::tenant_disk::count_over(read)?))
     })?;
     let mut page = Page(String::with_capacity(4096));
     page.family("jobs", "gauge", "Jobs by state.");
@@ -77,6 +77,12 @@ pub fn page(portal: &Portal, stats: &ServerStats, tally: &Tally) -> Result<Strin
     for (presence, count) in presence::Presence::ALL.iter().zip(hosts) {
         page.value("hosts", &format!("{{presence=\"{presence}\"}}"), count);
     }
+    page.one(
+        "tenants_over_disk",
+        "gauge",
+        "Tenants that have more on the disk than their plans give.",
+        over,
+    );
     page.one(
         "polls_parked",
         "gauge",

@@ -11,6 +11,7 @@ mod cancel;
 mod commands;
 mod crash;
 mod deploy;
+mod disk;
 mod domain;
 mod enroll;
 mod isolation;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use freehold_protocol::{
+    disk::ByteCount,
     ids::{BlueprintName, Domain, Email, HostName, JobId, Port, TenantId, TenantSlug},
     job::CertificateSource,
     report::TenantHealth,
@@ -205,6 +206,9 @@ pub struct TenantView {
     /// The last health that was reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<TenantHealth>,
+    /// What it has on the disk of its host, once its agent has counted that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<TenantDisk>,
     /// What the app last said about itself; shown for a single tenant only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_health: Option<super::ingest::AppHealth>,
@@ -231,6 +235,21 @@ pub struct TenantView {
     /// When it was removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removed_at: Option<Timestamp>,
+}
+
+/// What a tenant has on the disk of its host: volumes, and what its containers have written into themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantDisk {
+    /// Bytes by the last count.
+    pub used_bytes: ByteCount,
+    /// When they were counted.
+    pub measured_at: Timestamp,
+    /// What the plan of its license gives; absent: whatever there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_bytes: Option<ByteCount>,
+    /// Whether it has more than that: it is brought to no other release then.
+    pub over: bool,
 }
 
 /// The first admin's temporary password, shown this once. It has no `Debug`, since it is a secret.

@@ -39,6 +39,7 @@ pub mod rotate_key;
 pub mod sessions;
 mod settle;
 pub mod tenant_credentials;
+mod tenant_disk;
 mod tenant_draft;
 pub mod tenant_input;
 pub mod tenant_keys;

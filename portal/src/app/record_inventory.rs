@@ -2,8 +2,9 @@
 
 use freehold_protocol::{ids::AgentId, wire::Inventory};
 
+use super::tenant_disk;
 use crate::{
-    db::{Tx, agents, deployments, inventory},
+    db::{Tx, agents, deployments, hosts, inventory},
     error::AppError,
 };
 
@@ -22,8 +23,9 @@ pub struct RecordInventory {
 }
 
 impl RecordInventory {
-    /// Keeps it as the host's latest and notes the health of the tenants that belong there. A tenant
-    /// that is missing from it changes nothing: absence is never a statement.
+    /// Keeps it as the host's latest and notes the health of the tenants that belong there, and what
+    /// they have on the disk. A tenant that is missing from it changes nothing: absence is never a
+    /// statement.
     ///
     /// # Errors
     /// When it is too long.
@@ -35,8 +37,11 @@ impl RecordInventory {
                 format!("use at most {MAX_TENANTS} tenants and {MAX_PORTS} ports"),
             ));
         }
-        let host = agents::get(tx, agent)?.host_id;
-        inventory::put(tx, host, agent, &inventory)?;
-        inventory.tenants.iter().try_for_each(|health| deployments::note_health(tx, host, health))
+        let host = hosts::get(tx, agents::get(tx, agent)?.host_id)?;
+        inventory::put(tx, host.id, agent, &inventory)?;
+        for health in &inventory.tenants {
+            deployments::note_health(tx, host.id, health)?;
+        }
+        tenant_disk::note(tx, &host, &inventory.tenants)
     }
 }

@@ -15,10 +15,11 @@ use super::{
     app_env, license_status,
     settle::{self, follow},
     tenant_credentials::credentials_place,
+    tenant_disk,
 };
 use crate::{
     db::{
-        Tx,
+        self, Tx,
         agents::AgentRow,
         audit::{self, Entry},
         chain, deployments, events, hosts,
@@ -315,12 +316,16 @@ fn apply_result(
             license_status::activate(tx, tenant, &actor)
         }
         (JobKind::RemoveTenant, Some(tenant), Some(JobResult::Removed(removed))) => {
+            if removed.kept_volumes.is_empty() {
+                db::tenant_disk::forget(tx, tenant)?;
+            }
             deployments::note_removed(tx, tenant, removed)
         }
         (JobKind::CheckTenant, Some(tenant), Some(JobResult::Checked(health)))
             if health.tenant == tenant =>
         {
-            deployments::note_health(tx, host.id, health)
+            deployments::note_health(tx, host.id, health)?;
+            tenant_disk::note(tx, host, std::slice::from_ref(health))
         }
         (JobKind::ProbeHost, _, Some(JobResult::Probed(facts))) => {
             if let Some((mut known, _)) = inventory::of(tx, host.id)? {

@@ -103,13 +103,14 @@ pub(super) fn may_be_queued(
 ) -> Result<(), AppError> {
     let Work::DeployTenant(deploy) = work else { return Ok(()) };
     refuse_revoked(&hosts::get(tx, tenant.host_id)?)?;
+    let release = (deploy.release.number, &deploy.blueprint);
     let Some(request) = request else {
-        return tenant_license::allow_deploy(tx, &tenant, &deploy.blueprint);
+        return tenant_license::allow_deploy(tx, &tenant, release);
     };
     if !is_as_approved(&tenant, request) {
         return Err(approved_as_is(&tenant, request));
     }
-    tenant_license::allow_deploy(tx, &tenant, &deploy.blueprint).map_err(with_another_license)?;
+    tenant_license::allow_deploy(tx, &tenant, release).map_err(with_another_license)?;
     // A deployment beside the request may have wanted another; what is promised of the host goes by this one.
     if tenant.release_wanted != request.release {
         tenant.release_wanted = request.release;

@@ -129,6 +129,8 @@ pub(super) fn draft(
         endpoints: BTreeMap::new(),
         ports: BTreeMap::new(),
         health: None,
+        disk: None,
+        disk_given_gb: None,
         kept_volumes: Vec::new(),
         credentials_waiting: false,
         credentials_shown_at: None,

@@ -7,6 +7,7 @@ use super::{app_env, licenses, plans, tenant_input::Fields};
 use crate::{
     db::{Read, plans::PlanRow, tenants::TenantRow},
     domain::{
+        disk::{self, Amount},
         ids::LicenseId,
         license::{LicenseStatus, Standing},
     },
@@ -32,16 +33,19 @@ pub(super) fn choose(read: &Read<'_>, id: LicenseId) -> Result<LicenseId, AppErr
     }
 }
 
-/// Refuses to deploy a tenant whose license is worth nothing now, or whose blueprint wants more of
-/// the host than the license's plan gives, or of the portal what there is not. A tenant without a
-/// license is not bounded.
+/// Refuses to bring a tenant to a release whose license is worth nothing now, or that wants more of
+/// the host than the license's plan gives, or of the portal what there is not; and a tenant that has
+/// more on the disk than the plan gives. A tenant without a license is not bounded.
+///
+/// What is on the disk does not stand against the release that runs: to deploy it again is how a tenant
+/// is mended, and takes nothing more. A quota that is full must not become an outage.
 ///
 /// # Errors
 /// `license_not_valid` (409), or the blueprint's fields (422); see [`app_env::admit`].
 pub(super) fn allow_deploy(
     read: &Read<'_>,
     tenant: &TenantRow,
-    blueprint: &Blueprint,
+    (number, blueprint): (u32, &Blueprint),
 ) -> Result<(), AppError> {
     app_env::admit(read, tenant, blueprint)?;
     let Some(plan) = worth_something(read, tenant)? else { return Ok(()) };
@@ -61,6 +65,21 @@ pub(super) fn allow_deploy(
                 ),
             );
         }
+    }
+    if let (Some(given), Some(has)) = (plan.quotas.disk_gb, tenant.disk)
+        && wants.disk_gb <= given
+        && has.used_bytes > disk::gib(given)
+        && tenant.release_deployed != Some(number)
+    {
+        fields.refuse(
+            "/blueprint/resources/diskGb".to_owned(),
+            format!(
+                "the tenant has {} on the disk, and the plan {plan} gives {given} GiB of disk: delete data and have it counted again (`freehold tenant check {}`), or use another plan or a larger one (`freehold plan update {plan} --disk-gb GIB`); the release that runs can be deployed again all the same",
+                Amount(has.used_bytes),
+                tenant.slug,
+                plan = plan.name
+            ),
+        );
     }
     // What the engine lets the services take together: a release must not want little and take much.
     let takes = cpu_of_services(blueprint);

@@ -83,7 +83,7 @@ pub(super) fn deployment(
     fields.settings(&model, &tenant.settings);
     fields.required_settings(&model, &tenant.settings);
     fields.done()?;
-    tenant_license::allow_deploy(read, tenant, &model)?;
+    tenant_license::allow_deploy(read, tenant, (number, &model))?;
     Ok(Work::DeployTenant(Box::new(DeployTenant {
         tenant: tenant.id,
         slug: tenant.slug.clone(),

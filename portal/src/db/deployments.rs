@@ -164,11 +164,13 @@ pub fn note_removed(tx: &Tx<'_>, tenant: TenantId, removed: &Removed) -> Result<
     expect_one(changed, "tenant")
 }
 
-/// Notes a tenant's health, unless a newer look is already known or another host has it.
+/// Notes a tenant's health, unless a newer look is already known or another host has it. What it has on
+/// the disk is kept apart (`tenant_disk`): it is counted at other times.
 ///
 /// # Errors
 /// When the database fails.
 pub fn note_health(tx: &Tx<'_>, host: HostId, health: &TenantHealth) -> Result<(), AppError> {
+    let health = &TenantHealth { disk: None, ..health.clone() };
     tx.sql()
         .prepare_cached(
             "UPDATE tenants SET health = ?3, health_at = ?4, unknown_since = NULL

@@ -42,6 +42,7 @@ mod row;
 pub mod running_work;
 pub mod seen;
 pub mod sessions;
+pub mod tenant_disk;
 pub mod tenant_keys;
 pub mod tenants;
 #[cfg(test)]
@@ -93,6 +94,7 @@ pub static PORTAL: Schema = Schema {
         ("delivered keys", include_str!("../../../migrations/portal/0007_delivered_keys.sql")),
         ("report digest", include_str!("../../../migrations/portal/0008_report_digest.sql")),
         ("running work", include_str!("../../../migrations/portal/0009_running_work.sql")),
+        ("tenant disk", include_str!("../../../migrations/portal/0010_tenant_disk.sql")),
     ],
     setup: "",
     tuning: "PRAGMA wal_autocheckpoint = 1000;",

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use freehold_protocol::{
+    disk::{ByteCount, DiskUse},
     ids::{BlueprintName, Domain, Email, HostId, HostName, JobId, Port, TenantId, TenantSlug},
     job::CertificateSource,
     report::TenantHealth,
@@ -61,6 +62,10 @@ pub struct TenantRow {
     pub ports: BTreeMap<String, Port>,
     /// The last health that was reported.
     pub health: Option<TenantHealth>,
+    /// What it has on the disk, by the last count.
+    pub disk: Option<DiskUse>,
+    /// What the plan of its license gives, in GiB; none: whatever there is.
+    pub disk_given_gb: Option<u32>,
     /// Volumes that a removal has left.
     pub kept_volumes: Vec<String>,
     /// Whether a temporary password is kept.
@@ -100,8 +105,14 @@ const SELECT: &str = "SELECT t.id, t.slug, t.name, t.domain, t.host_id, h.name, 
     t.ports, t.health, t.kept_volumes, t.credentials_sealed IS NOT NULL, t.credentials_shown_at,
     (SELECT j.id FROM jobs j WHERE j.tenant_id = t.id
         AND j.state IN ('queued', 'leased', 'running', 'rollback_failed') ORDER BY j.id LIMIT 1),
-    t.generation, t.created_by, t.created_at, t.updated_at, t.removed_at, t.license_id, t.unknown_since
+    t.generation, t.created_by, t.created_at, t.updated_at, t.removed_at, t.license_id, t.unknown_since,
+    t.disk_used_bytes, t.disk_measured_at,
+    (SELECT p.disk_gb FROM licenses l JOIN plans p ON p.name = l.plan WHERE l.id = t.license_id)
     FROM tenants t JOIN hosts h ON h.id = t.host_id";
+
+fn disk(used: Option<i64>, at: Option<Timestamp>) -> Option<DiskUse> {
+    Some(DiskUse { used_bytes: ByteCount::saturating(used?.unsigned_abs()), at: at? })
+}
 
 fn of_row(row: &Row<'_>) -> rusqlite::Result<TenantRow> {
     let time = |at: Option<i64>| at.map(Timestamp::from_millis);
@@ -135,6 +146,8 @@ fn of_row(row: &Row<'_>) -> rusqlite::Result<TenantRow> {
         removed_at: time(row.get(26)?),
         license: optional(row, 27)?,
         unknown_since: time(row.get(28)?),
+        disk: disk(row.get(29)?, time(row.get(30)?)),
+        disk_given_gb: row.get(31)?,
     })
 }
 

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod capacity;
 pub mod checkpoint;
+pub mod disk;
 pub mod entitlement;
 pub mod ids;
 pub mod ingest;

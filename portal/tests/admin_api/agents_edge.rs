@@ -9,10 +9,10 @@ use freehold_protocol::{
     httpsig::{SignatureHeaders, SignedParts, sign},
     ids::{AgentId, Nonce},
     keys::SigningKey,
-    report::HostFacts,
+    report::{HostFacts, TenantHealth},
     seal::SealKey,
     trust::Trust,
-    wire::{EnrollAnswer, EnrollRequest, Head, PollAnswer, PollRequest, Receipt},
+    wire::{EnrollAnswer, EnrollRequest, Head, Inventory, PollAnswer, PollRequest, Receipt},
 };
 use serde_json::json;
 
@@ -22,8 +22,8 @@ const POLL: &str = "/api/v1/agent/poll";
 /// The NAT that the agent is behind, with others.
 const NAT: &str = "203.0.113.9";
 
-/// An enrolled agent that only polls.
-struct Agent {
+/// An enrolled agent that only polls, and tells what is on its host.
+pub struct Agent {
     identity: SigningKey,
     id: AgentId,
     head: Head,
@@ -32,7 +32,7 @@ struct Agent {
 }
 
 impl Agent {
-    fn enroll(world: &World) -> Self {
+    pub fn enroll(world: &World) -> Self {
         world.post("/api/v1/hosts", json!({ "name": "vps-1" })).expect(201);
         let made = world.post("/api/v1/hosts/vps-1/enrollment-tokens", json!({})).expect(201);
         let token: EnrollmentToken = made["token"].as_str().unwrap().parse().unwrap();
@@ -85,18 +85,27 @@ impl Agent {
         serde_json::to_vec(&request).unwrap()
     }
 
-    /// The headers of a poll in this agent's name, signed with `key`.
-    fn signed(&self, world: &World, key: &SigningKey, body: &[u8]) -> SignatureHeaders {
+    /// The headers of a request in this agent's name, signed with `key`.
+    fn signed(&self, world: &World, path: &str, key: &SigningKey, body: &[u8]) -> SignatureHeaders {
         self.nonces.set(self.nonces.get() + 1);
         let authority = "portal.example.com";
-        let parts = SignedParts { method: "POST", authority, path: POLL, query: "?", body };
+        let parts = SignedParts { method: "POST", authority, path, query: "?", body };
         let nonce = Nonce::from_bytes([self.nonces.get(); 16]);
         sign(key, self.id, world.portal.db.now(), &nonce, &parts)
     }
 
+    /// What is on its host.
+    pub fn inventory(&self, world: &World, tenants: Vec<TenantHealth>) -> Answer {
+        const PATH: &str = "/api/v1/agent/inventory";
+        let inventory = Inventory { facts: facts(world), tenants, ports: Vec::new() };
+        let body = serde_json::to_vec(&inventory).unwrap();
+        let signed = self.signed(world, PATH, &self.identity, &body);
+        send(world, "POST", PATH, Some(&signed), Some(body))
+    }
+
     fn poll(&self, world: &World) -> Answer {
         let body = self.poll_body(world);
-        let signed = self.signed(world, &self.identity, &body);
+        let signed = self.signed(world, POLL, &self.identity, &body);
         send(world, "POST", POLL, Some(&signed), Some(body))
     }
 }
@@ -188,20 +197,20 @@ fn whoever_only_says_to_be_an_agent_is_counted_like_everybody() {
     let (world, agent) = over();
     let thief = SigningKey::from_seed(&[9; 32]);
     let body = agent.poll_body(&world);
-    let forged = agent.signed(&world, &thief, &body);
+    let forged = agent.signed(&world, POLL, &thief, &body);
     let poll =
         |signed: &SignatureHeaders| send(&world, "POST", POLL, Some(signed), Some(body.clone()));
     // Each of these names the agent, and is counted.
     let answer = poll(&forged);
     answer.refused(401, "signature_invalid");
     assert_eq!(left(&answer), ("agents".into(), 2));
-    let good = agent.signed(&world, &agent.identity, &body);
+    let good = agent.signed(&world, POLL, &agent.identity, &body);
     assert_eq!(poll(&good).status, 200);
     let answer = poll(&good);
     answer.refused(401, "nonce_repeated");
     assert_eq!(left(&answer), ("agents".into(), 1));
-    let mut stale = agent.signed(&world, &agent.identity, &body);
-    stale.content_digest = agent.signed(&world, &thief, b"{}").content_digest;
+    let mut stale = agent.signed(&world, POLL, &agent.identity, &body);
+    stale.content_digest = agent.signed(&world, POLL, &thief, b"{}").content_digest;
     let answer = poll(&stale);
     answer.refused(401, "content_digest");
     assert_eq!(left(&answer), ("agents".into(), 0));
@@ -211,7 +220,7 @@ fn whoever_only_says_to_be_an_agent_is_counted_like_everybody() {
 
     // What needs no proof is counted whatever the request says about itself, the trust documents that agents
     // read included: an agent's headers open nothing.
-    let fresh = agent.signed(&world, &agent.identity, &body);
+    let fresh = agent.signed(&world, POLL, &agent.identity, &body);
     for path in ["/api/v1/version", "/api/v1/trust", "/nothing"] {
         let answer = send(&world, "GET", path, Some(&fresh), None);
         assert_eq!(left(&answer).0, "address", "{path}");

@@ -30,6 +30,7 @@ mod requests_bound;
 mod requests_checks;
 mod requests_world;
 mod sessions;
+mod tenant_disk;
 mod tenant_keys;
 mod tenants;
 mod timing;

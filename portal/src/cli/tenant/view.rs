@@ -5,6 +5,7 @@ use freehold_protocol::{job::CertificateSource, report::HealthStatus, time::Time
 use crate::{
     api::tenants::TenantView,
     cli::output::{Fields, Table, age, moment, short_id},
+    domain::disk::Amount,
 };
 
 /// The spelling of a verdict.
@@ -105,6 +106,24 @@ pub(crate) fn details(tenant: &TenantView, now: Timestamp) -> String {
         .add("created", format!("{} by {}", at(tenant.created_at), tenant.created_by))
         .add("updated", at(tenant.updated_at))
         .add_some("removed", tenant.removed_at.map(at));
+    if let Some(found) = &tenant.disk {
+        let of = found
+            .limit_bytes
+            .map_or_else(String::new, |limit| format!(" of {} that its plan gives", Amount(limit)));
+        fields = fields.add(
+            "disk",
+            format!("{}{of}, counted {}", Amount(found.used_bytes), at(found.measured_at)),
+        );
+        if found.over {
+            fields = fields.add(
+                "disk full",
+                format!(
+                    "no other release before data is deleted and counted again (`freehold tenant check {}`), or its plan gives more",
+                    tenant.slug
+                ),
+            );
+        }
+    }
     if let Some(found) = &tenant.health {
         fields = fields
             .add("health", format!("{}, {}", health(found.status), at(found.at)))

@@ -7,8 +7,8 @@ use crate::{
     api::{
         Page, paths,
         tenants::{
-            CreateTenant, Credentials, DeployTenant, RemoveTenant, TenantCreated, TenantView,
-            UpdateTenant,
+            CreateTenant, Credentials, DeployTenant, RemoveTenant, TenantCreated, TenantDisk,
+            TenantView, UpdateTenant,
         },
     },
     app::{tenant_credentials::RevealCredentials, tenant_work, tenants as app},
@@ -16,6 +16,7 @@ use crate::{
         Read,
         tenants::{self, TenantRow},
     },
+    domain::disk,
     error::AppError,
     http::{
         input::{self, Query},
@@ -32,6 +33,13 @@ fn view(row: TenantRow) -> TenantView {
     } else {
         "none"
     };
+    let limit = row.disk_given_gb.map(disk::gib);
+    let disk = row.disk.map(|disk| TenantDisk {
+        used_bytes: disk.used_bytes,
+        measured_at: disk.at,
+        limit_bytes: limit,
+        over: limit.is_some_and(|limit| disk.used_bytes > limit),
+    });
     TenantView {
         id: row.id,
         slug: row.slug,
@@ -51,6 +59,7 @@ fn view(row: TenantRow) -> TenantView {
         endpoints: row.endpoints,
         ports: row.ports,
         health: row.health,
+        disk,
         app_health: None,
         unknown_since: row.unknown_since,
         kept_volumes: row.kept_volumes,

@@ -3,6 +3,7 @@
 mod aged;
 mod audited;
 mod delivered;
+mod disk;
 mod edges;
 mod given_up;
 mod history;
