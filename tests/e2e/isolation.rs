@@ -2,9 +2,11 @@
 //! `verify` finds it, and the deploy is undone.
 
 use freehold_protocol::failure::FailureClass;
+use freehold_tests::firewall::Hole;
 use freehold_tests::nginx::Nginx;
 use freehold_tests::world::{Tenant, World, blueprint, docker};
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 
 /// What stands in the call that migrates the database: networks and containers are there, and `verify`
 /// comes later.
@@ -136,6 +138,64 @@ fn a_site_that_answers_to_other_names_is_found() {
     world.deploy(&tenant, release);
     world.assert_live(&tenant, "1");
     for tenant in [&tenant, &other] {
+        world.remove_with_data(tenant);
+    }
+}
+
+/// Takes a container's way to other networks away.
+fn enclose(container: &str) {
+    let pid = docker(["inspect", "--format", "{{.State.Pid}}", container]).ok();
+    let mut command = Command::new("nsenter");
+    command.args(["--net", "--target", pid.trim(), "ip", "route"]);
+    let shown = |command: &mut Command| {
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    // An engine of today gives none.
+    if shown(&mut command).contains("default") {
+        shown(command.args(["delete", "default"]));
+    }
+}
+
+#[test]
+fn a_firewall_that_lets_others_through_to_a_database_is_found() {
+    let mut world = World::start("firewall");
+    let hole = Hole::new(world.tag());
+    let release = world.push(&blueprint(&[]));
+    let tenants = [world.tenant("acme"), world.tenant("bolt")];
+    let database = format!("{}_recruitiq-db-1", tenants[0].slug);
+    // The first is knocked at from the engine's default bridge; the second from the first one's database,
+    // and from the bridge again when nothing leaves that place, as on an engine of today.
+    for (tenant, enclosed) in [(&tenants[0], false), (&tenants[1], false), (&tenants[1], true)] {
+        if enclosed {
+            enclose(&database);
+        } else {
+            world.create(tenant, release);
+        }
+        let before = world.snapshot();
+        let network = format!("{}_recruitiq_internal", tenant.slug);
+        meddle(&mut world, MIGRATE, &hole.script(&network));
+        let told = turned_back(&world, tenant, release);
+        let what = "the database answers to containers outside the tenant, at 1";
+        assert!(told.contains(what) && told.contains("iptables -S DOCKER-USER"), "{told}");
+        world.snapshot().assert_same(&before);
+        world.assert_unserved(tenant);
+
+        // Without the rules the same release is let in.
+        assert!(hole.close() >= 2, "the hole was not there");
+        assert_eq!(hole.rules(), [""; 0]);
+        leave_alone(&mut world);
+        if tenant.slug == tenants[1].slug && !enclosed {
+            continue;
+        }
+        let job = world.deploy(tenant, release);
+        let told = world.events(&job.id.to_string());
+        assert!(!told.iter().any(|event| event.message.contains("no attempt")), "{told:#?}");
+        world.assert_live(tenant, "1");
+    }
+    for tenant in &tenants {
+        world.assert_live(tenant, "1");
         world.remove_with_data(tenant);
     }
 }

@@ -10,6 +10,7 @@
 pub mod acme;
 pub mod curl;
 pub mod engine;
+pub mod firewall;
 pub mod nginx;
 pub mod ports;
 pub mod process;

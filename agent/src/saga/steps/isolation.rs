@@ -6,7 +6,8 @@
 //! here, that is its database's own, which holds a shell and stays as it is: a container of ours in
 //! its network would break the very isolation, and let this tenant's image into it. Otherwise it is a
 //! container of this tenant's database image on the engine's default bridge, which the engine removes
-//! by itself. On a bridge of our own it would stand behind the same rules.
+//! by itself. On a bridge of our own it would stand behind the same rules. So it is, too, where the
+//! engine gives another tenant's database no route (from 25.0 on): nothing would leave it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -212,16 +213,18 @@ enum Knock {
     Reached(String),
     /// It was made, and nothing answered.
     Silent,
-    /// There was no shell to make it with, or no such place.
+    /// There was no shell to make it with, no such place, or no way out of it.
     Impossible,
 }
 
 /// Whether an attempt from outside was made; an error when it got through.
 fn attempt(knock: Knock) -> Result<bool, Failure> {
     match knock {
-        Knock::Reached(address) => Err(leak(format!(
-            "the database answers to containers outside the tenant, at {address}"
-        ))),
+        Knock::Reached(address) => Err(Failure::new(
+            FailureClass::Host,
+            format!("the database answers to containers outside the tenant, at {address}"),
+            "look at the host's firewall for a rule that lets packets pass between the engine's bridges, with `iptables -S DOCKER-USER` and `iptables -S FORWARD` (or `nft list ruleset`); take it away, and deploy again",
+        )),
         Knock::Silent => Ok(true),
         Knock::Impossible => Ok(false),
     }
@@ -280,10 +283,13 @@ mod tests {
         };
         assert_eq!(said("tried\n"), Knock::Silent);
         assert_eq!(said(""), Knock::Impossible);
+        // A shell in a place without a route.
+        assert_eq!(said("\n"), Knock::Impossible);
         let reached = said("reached 172.18.0.2\ntried\n");
         assert_eq!(reached, Knock::Reached("172.18.0.2".to_owned()));
         let failure = attempt(reached).unwrap_err();
         assert!(failure.what.contains("172.18.0.2"), "{failure:?}");
+        assert!(failure.advice.contains("iptables"), "{failure:?}");
         assert!(attempt(Knock::Silent).unwrap() && !attempt(Knock::Impossible).unwrap());
         let missing = CommandError::NonZero {
             command: "docker run".to_owned(),
