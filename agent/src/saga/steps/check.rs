@@ -110,3 +110,92 @@ impl Action for ProbeHost {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use freehold_protocol::time::Timestamp;
+
+    use super::*;
+    use crate::journal::sagas::Begun;
+    use crate::journal::{Journal, Missing};
+    use crate::plan::Plan;
+    use crate::plan::tests_support::{check_of, tenant_id};
+    use crate::runner::{Activity, CancelToken, Reply, Script};
+    use crate::saga::context::Host;
+    use crate::saga::step::Step;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+
+    struct Found {
+        bytes: Option<u64>,
+        kept: Option<Measured>,
+        said: Vec<String>,
+    }
+
+    /// What is counted within a job, or for an inventory.
+    fn found(is_job: bool, measures_disk: bool, script: Script) -> Found {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(&folder.path().join("journal.db"), Missing::Create).unwrap();
+        let mut host = Host::for_tests(Box::new(script));
+        host.config.measures_disk = measures_disk;
+        let host = Arc::new(host);
+        let order = check_of(1, 1);
+        let plan = Plan { mark: order.job, order, previous: None, steps: vec![Step::CheckTenant] };
+        let saga = if is_job {
+            let begun = journal.begin_saga(&plan, NOW).unwrap();
+            let Begun::New(saga) = begun else { panic!("{begun:?}") };
+            saga
+        } else {
+            SagaId::NONE
+        };
+        let (cancel, activity) = (CancelToken::new(), Activity::new());
+        let said = Mutex::new(Vec::new());
+        let disk = measure(
+            &Context {
+                plan: &plan,
+                saga,
+                host: &host,
+                journal: &journal,
+                cancel: &cancel,
+                activity: &activity,
+                now: NOW,
+                before: &Before::Nothing,
+                outputs: &[],
+                secrets: &[],
+                progress: &|_| {},
+                say: &|line| said.lock().unwrap().push(line.to_owned()),
+            },
+            tenant_id(1),
+        )
+        .unwrap();
+        let said = said.into_inner().unwrap();
+        let bytes = disk.map(|disk| disk.used_bytes.get());
+        Found { bytes, kept: journal.disk_measured().unwrap(), said }
+    }
+
+    #[test]
+    fn only_a_job_counts_and_what_it_counts_is_remembered_of_all() {
+        let line =
+            |n| format!("{{\"name\":\"v\",\"tenant\":\"{}\",\"size\":\"{n}MB\"}}\n", tenant_id(n));
+        let script = Script::new().prints("docker system df *", &[line(1), line(2)].concat());
+        let counted = found(true, true, script);
+        assert_eq!((counted.bytes, counted.said.len()), (Some(1_000_000), 0));
+        let kept = counted.kept.unwrap();
+        assert_eq!((kept.at, kept.used.len()), (NOW, 2));
+        // A look before an inventory runs no command at all, nor does a host that does not count.
+        for (is_job, measures_disk) in [(false, true), (true, false)] {
+            let found = found(is_job, measures_disk, Script::new());
+            assert_eq!((found.bytes, found.kept, found.said.len()), (None, None, 0));
+        }
+    }
+
+    #[test]
+    fn a_count_that_does_not_work_is_said_and_fails_no_check() {
+        let script = Script::new().expect("docker system df *", Reply::TimesOut);
+        let found = found(true, true, script);
+        assert_eq!((found.bytes, found.kept), (None, None));
+        assert!(found.said[0].contains("is not told"), "{:?}", found.said);
+    }
+}
