@@ -1,7 +1,7 @@
 //! Agents behind an address that has asked too often: whoever has proved to be one is served as ever, and
 //! whoever only says so is not.
 
-use std::{cell::Cell, collections::BTreeMap};
+use std::cell::Cell;
 
 use freehold_protocol::{
     dsse::Envelope,
@@ -16,7 +16,10 @@ use freehold_protocol::{
 };
 use serde_json::json;
 
-use crate::harness::{Answer, World};
+use crate::{
+    harness::{Answer, World},
+    requests_world,
+};
 
 const POLL: &str = "/api/v1/agent/poll";
 /// The NAT that the agent is behind, with others.
@@ -111,20 +114,7 @@ impl Agent {
 }
 
 fn facts(world: &World) -> HostFacts {
-    HostFacts {
-        at: world.portal.db.now(),
-        os: "Debian 13".into(),
-        kernel: "6.12".into(),
-        arch: "x86_64".into(),
-        memory_total_mib: 8000,
-        memory_available_mib: 6000,
-        cpus: 2,
-        load_percent: 10,
-        disk_total_mib: 100_000,
-        disk_available_mib: 80_000,
-        tools: BTreeMap::new(),
-        problems: Vec::new(),
-    }
+    HostFacts { at: world.portal.db.now(), ..requests_world::facts(8000, 2, 100) }
 }
 
 /// A request from behind the NAT, with an agent's headers or without.

@@ -1,24 +1,12 @@
 //! A portal that serves on a free port of the loopback, and a client of it.
 
-use std::{
-    net::SocketAddr,
-    sync::Arc,
-    thread::{self, JoinHandle},
-};
+use std::sync::Arc;
 
-use freehold_portal::{
-    clock::ManualClock,
-    config::Config,
-    context::Portal,
-    db,
-    http::{
-        handler::PortalHandler,
-        server::{Config as Serving, Ended, Handler, Server, ServerStats, ShutdownHandle},
-    },
-    keys::Place,
-};
+use freehold_portal::{clock::ManualClock, config::Config, context::Portal, db, keys::Place};
 use freehold_protocol::{ids::TenantId, secret::Secret, time::Timestamp};
 use serde_json::Value;
+
+use crate::running::Running;
 
 /// A blueprint with one setting that is required and one that has a default.
 pub const SHOP: &str = r#"services:
@@ -48,41 +36,6 @@ pub struct World {
     _folder: tempfile::TempDir,
 }
 
-/// A server in front of a portal; both end with it.
-pub struct Running {
-    pub address: SocketAddr,
-    pub stats: Arc<ServerStats>,
-    portal: Arc<Portal>,
-    shutdown: ShutdownHandle,
-    server: Option<JoinHandle<Ended>>,
-}
-
-impl Running {
-    /// With the portal's handler, or with what `handler` makes of it.
-    pub fn start<H: Handler>(
-        portal: &Arc<Portal>,
-        config: Serving,
-        handler: impl FnOnce(PortalHandler) -> H,
-    ) -> Self {
-        let server = Server::bind(config).unwrap();
-        let (address, stats) = (server.local_addr(), server.stats());
-        let shutdown = server.shutdown_handle();
-        let handler = handler(PortalHandler::new(Arc::clone(portal), server.stats()));
-        let server = Some(thread::spawn(move || server.run(handler)));
-        Self { address, stats, portal: Arc::clone(portal), shutdown, server }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.shutdown.shutdown();
-        if let Some(server) = self.server.take() {
-            drop(server.join());
-        }
-        self.portal.db.close();
-    }
-}
-
 impl World {
     pub fn new() -> Self {
         Self::with(|_| {})
@@ -103,7 +56,7 @@ impl World {
         let clock = ManualClock::at(Timestamp::from_millis(1_790_000_000_000));
         let (portal, owner) = Portal::open(config, Arc::new(clock.clone())).unwrap();
         let portal = Arc::new(portal);
-        let running = Running::start(&portal, portal.config.server(), |handler| handler);
+        let running = Running::start(&portal, portal.config.server(), |handler, _| handler);
         let base = format!("http://{}", running.address);
         let owner = owner.unwrap().expose().to_owned();
         Self { portal, clock, owner, base, _running: running, _folder: folder }

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test says what it expects by unwrapping")]
 
 mod harness;
+#[path = "../shared/running.rs"]
+mod running;
 
 mod access;
 mod agents_edge;

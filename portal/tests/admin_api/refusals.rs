@@ -14,7 +14,7 @@ use freehold_portal::{
     context::Portal,
     http::{
         handler::PortalHandler,
-        server::{Handler, Head, Limits, Request, Response},
+        server::{Handler, Head, Limits, Request, Response, ServerStats},
     },
 };
 use freehold_protocol::time::Timestamp;
@@ -23,7 +23,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName},
 };
 
-use crate::harness::Running;
+use crate::running::Running;
 
 /// A page that may ask.
 const PAGE: &str = "https://admin.example.com";
@@ -53,6 +53,7 @@ impl Handler for Panics {
 
 struct World {
     running: Running,
+    stats: Arc<ServerStats>,
     trusted: Option<CertificateDer<'static>>,
     _folder: tempfile::TempDir,
 }
@@ -81,8 +82,12 @@ impl World {
         of_server.limits = limits;
         let clock = ManualClock::at(Timestamp::from_millis(1_790_000_000_000));
         let (portal, _) = Portal::open(config, Arc::new(clock)).unwrap();
-        let running = Running::start(&Arc::new(portal), of_server, Panics);
-        Self { running, trusted, _folder: folder }
+        let mut stats = None;
+        let running = Running::start(&Arc::new(portal), of_server, |handler, of_server| {
+            stats = Some(of_server);
+            Panics(handler)
+        });
+        Self { running, stats: stats.unwrap(), trusted, _folder: folder }
     }
 
     fn plain(&self) -> TcpStream {
@@ -212,7 +217,7 @@ fn whoever_is_turned_away_by_a_full_portal_gets_the_headers_of_every_answer() {
     // In the middle of a head it is not idle, so that it does not make room.
     held.write_all(b"GET / HTTP/1.1\r\n").unwrap();
     let until = Instant::now() + PATIENCE;
-    while world.running.stats.open_connections() == 0 {
+    while world.stats.open_connections() == 0 {
         assert!(Instant::now() < until, "the first connection is not taken");
         thread::sleep(Duration::from_millis(5));
     }

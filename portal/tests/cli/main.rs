@@ -10,5 +10,7 @@ mod ingest_proxy;
 mod licensing;
 mod local;
 mod requests;
+#[path = "../shared/running.rs"]
+mod running;
 mod storage;
 mod users;

@@ -1,39 +1,27 @@
 //! Users and their sessions by command, against a real portal.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    path::PathBuf,
-    process::Child,
-    sync::Arc,
-    thread::{self, JoinHandle},
-};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Child, sync::Arc};
 
 use freehold_portal::{
     clock::{Clock as _, ManualClock, SystemClock},
     config::Config,
     context::Portal,
-    http::{
-        handler::PortalHandler,
-        server::{Ended, Server, ShutdownHandle},
-    },
 };
 use serde_json::Value;
 
 use super::fake::{Ran, ended, program, tell};
+use super::running::Running;
 
 const ANNA: &str = "anna@b.example";
 const PASSWORD: &str = "correct horse battery";
 
 /// A portal in this process, whose clock the test moves, and a home for the program.
 struct World {
-    portal: Arc<Portal>,
     clock: ManualClock,
     owner: String,
     url: String,
+    _running: Running,
     home: tempfile::TempDir,
-    shutdown: ShutdownHandle,
-    server: Option<JoinHandle<Ended>>,
 }
 
 impl World {
@@ -48,13 +36,10 @@ impl World {
         let clock = ManualClock::at(SystemClock.now());
         let (portal, owner) = Portal::open(config, Arc::new(clock.clone())).unwrap();
         let portal = Arc::new(portal);
-        let server = Server::bind(portal.config.server()).unwrap();
-        let url = format!("http://{}", server.local_addr());
-        let shutdown = server.shutdown_handle();
-        let handler = PortalHandler::new(Arc::clone(&portal), server.stats());
-        let server = Some(thread::spawn(move || server.run(handler)));
+        let running = Running::start(&portal, portal.config.server(), |handler, _| handler);
+        let url = format!("http://{}", running.address);
         let owner = owner.unwrap().expose().to_owned();
-        Self { portal, clock, owner, url, home, shutdown, server }
+        Self { clock, owner, url, _running: running, home }
     }
 
     fn start(&self, token: Option<&str>, args: &[&str], stdin: &str) -> Child {
@@ -99,16 +84,6 @@ impl World {
         let ran = world.login(PASSWORD);
         assert_eq!((ran.code, ran.out.contains("user:anna@b.example")), (0, true), "{ran:?}");
         world
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        self.shutdown.shutdown();
-        if let Some(server) = self.server.take() {
-            drop(server.join());
-        }
-        self.portal.db.close();
     }
 }
 
