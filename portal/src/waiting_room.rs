@@ -136,8 +136,8 @@ impl Ticket<'_> {
             match *called {
                 Called::Woken => {
                     *called = Called::No;
-                    // What is signed into the answer of a client that has gone is leased to nobody
-                    // until its agent comes back.
+                    // What is signed for a client that has gone is leased to nobody until its agent
+                    // comes back.
                     return if gone() { Woke::Leave } else { Woke::Called };
                 }
                 Called::SentAway => return Woke::Leave,

@@ -111,6 +111,7 @@ impl Desk {
         let fresh = Arc::new(db.read(Snapshot::load)?);
         let old = {
             let mut place = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
+            place.replaced(self.seq.load(Ordering::Relaxed));
             std::mem::replace(&mut *place, fresh)
         };
         // Taken apart only here, where no question waits for the lock.
@@ -153,9 +154,15 @@ impl Desk {
         snapshot.license(&self.license_hash.hash(key.as_bytes()))
     }
 
-    /// The number of a lease that is made now. It rises from lease to lease, so that apps know an older copy as
-    /// such: the time, or one more than the last when the clock was set back.
-    pub fn next_seq(&self, now: Timestamp) -> i64 {
+    /// The number of a lease that is made now from this snapshot. It rises from lease to lease, so that apps know an
+    /// older copy as such: the time, or one more than the last when the clock was set back. A lease that was on its
+    /// way while the snapshot was replaced does not overtake those of the newer one.
+    pub fn next_seq(&self, snapshot: &Arc<Snapshot>, now: Timestamp) -> i64 {
+        // Held until the number is taken: a newer snapshot's begin after it.
+        let current = self.snapshot.read().unwrap_or_else(PoisonError::into_inner);
+        if !Arc::ptr_eq(&current, snapshot) {
+            return snapshot.late_seq();
+        }
         let after = |last: i64| now.as_millis().max(last.saturating_add(1));
         after(self.seq.update(Ordering::Relaxed, Ordering::Relaxed, after))
     }

@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Mutex, atomic::AtomicI64},
+    sync::{
+        Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use freehold_protocol::{
@@ -104,11 +107,13 @@ pub struct Snapshot {
     generation: u64,
     licenses: HashMap<Hash, LicenseEntry>,
     keys: HashMap<Hash, KeyEntry>,
+    /// The highest number of a lease from it, once a newer one has taken its place.
+    last_seq: AtomicI64,
 }
 
 impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { generation, licenses, keys } = self;
+        let Self { generation, licenses, keys, last_seq: _ } = self;
         write!(f, "Snapshot({generation}, {} licenses, {} keys)", licenses.len(), keys.len())
     }
 }
@@ -172,13 +177,23 @@ impl Snapshot {
             };
             keys.insert(hash, entry);
         }
-        Ok(Self { generation, licenses, keys })
+        Ok(Self { generation, licenses, keys, last_seq: AtomicI64::new(0) })
     }
 
     /// The count of changes that it has seen.
     #[must_use]
     pub const fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// A newer one takes its place, after leases up to this number.
+    pub(super) fn replaced(&self, last_seq: i64) {
+        self.last_seq.store(last_seq, Ordering::Relaxed);
+    }
+
+    /// The number of a lease that is made from it although a newer one has taken its place.
+    pub(super) fn late_seq(&self) -> i64 {
+        self.last_seq.load(Ordering::Relaxed)
     }
 
     /// How many licenses and keys it holds.

@@ -64,7 +64,9 @@ pub(super) fn poll(
     let (mut away, mut called) = (false, false);
     let (turn, keys) = loop {
         let keys = portal.keys.current();
-        let turn = turn(db, &look, &keys, called)?;
+        let Some(turn) = turn(db, &look, &keys, called, || request.peer_gone())? else {
+            return Ok(Response::new(204));
+        };
         look.first = false;
         let news = !turn.is_quiet()
             || keys.trust_version() > look.request.trust_version
@@ -122,17 +124,27 @@ fn answer(
 }
 
 /// One look for work. Whoever was called for a job goes straight to the transaction that signs it;
-/// anybody else reads first, and mostly that is all.
+/// anybody else reads first, and mostly that is all. Nothing when there is work and the client has gone:
+/// what is signed for it is leased to nobody until its agent comes back.
 #[inline(never)]
-fn turn(db: &Db, look: &Poll, keys: &Arc<PortalKeys>, called: bool) -> Result<Turn, AppError> {
+fn turn(
+    db: &Db,
+    look: &Poll,
+    keys: &Arc<PortalKeys>,
+    called: bool,
+    gone: impl Fn() -> bool,
+) -> Result<Option<Turn>, AppError> {
     if !called {
         db.check_writable()?;
         if let Some(turn) = db.read(|read| look.look(read, keys))? {
-            return Ok(turn);
+            return Ok(Some(turn));
+        }
+        if gone() {
+            return Ok(None);
         }
     }
     let (look, keys) = (look.clone(), Arc::clone(keys));
-    db.write(move |tx| look.apply(tx, &keys))
+    db.write(move |tx| look.apply(tx, &keys)).map(Some)
 }
 
 #[inline(never)]

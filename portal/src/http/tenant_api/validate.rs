@@ -74,7 +74,7 @@ pub(super) fn validate(
     let license = license.filter(|_| code.is_ones_own());
     let lease = license.filter(|_| code.is_usable()).map(|license| {
         let keys = portal.keys.current();
-        let seq = || portal.licensing.next_seq(now);
+        let seq = || portal.licensing.next_seq(&snapshot, now);
         license.lease(keys.lease(), || portal.config.public_url(), seq, now)
     });
     let mut body = Vec::with_capacity(1536);
