@@ -104,7 +104,7 @@ impl PortalError {
             {
                 problem.advice.clone()
             }
-            Self::Answered { status: 401 | 403, .. } => {
+            Self::Answered { status: 401 | 403, problem, .. } if !problem.code.is_empty() => {
                 "this agent may have been revoked; ask an admin for a new token and run `freehold-agent enroll --force`".into()
             }
             Self::Answered { problem, .. } if !problem.advice.is_empty() => problem.advice.clone(),
@@ -119,7 +119,10 @@ impl PortalError {
     #[must_use]
     pub const fn fault(&self) -> PollFault {
         match self {
-            Self::Answered { status: 401 | 403, .. } => PollFault::Refused,
+            // Without a code it is the word of something in between.
+            Self::Answered { status: 401 | 403, problem, .. } if !problem.code.is_empty() => {
+                PollFault::Refused
+            }
             Self::Unreachable { .. } => PollFault::Unreachable,
             Self::Answered { .. } | Self::Setup(_) | Self::TooLarge { .. } | Self::Malformed(_) => {
                 PollFault::Failed
@@ -365,6 +368,8 @@ fn http_date(text: &str) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -372,5 +377,28 @@ mod tests {
         let time = http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
         assert_eq!(time.as_secs(), 784_111_777);
         assert_eq!(http_date("yesterday"), None);
+    }
+
+    #[test]
+    fn only_the_portals_own_refusal_asks_for_a_new_enrollment() {
+        for (status, code, fault) in [
+            (401, "signature_invalid", PollFault::Refused),
+            (403, "agent_revoked", PollFault::Refused),
+            (403, "", PollFault::Failed),
+            (401, "", PollFault::Failed),
+            (502, "", PollFault::Failed),
+        ] {
+            let text = json!({ "type": "", "title": "", "status": status, "code": code });
+            let problem: Problem = serde_json::from_value(text).unwrap();
+            let error = PortalError::Answered {
+                status,
+                problem: Box::new(problem),
+                retry_after: None,
+                portal_time: None,
+            };
+            assert_eq!(error.fault(), fault, "{status} {code}");
+            let remedy = error.hint();
+            assert_eq!(remedy.contains("enroll --force"), !code.is_empty(), "{status}: {remedy}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! that the compiler asks for them.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::host::certbot::CertbotMutex;
 use crate::host::nginx::NginxMutex;
@@ -17,6 +17,7 @@ pub struct Locks {
     /// certbot, which fails when called twice.
     pub certbot: CertbotMutex,
     ports: Turns,
+    counting: Mutex<()>,
 }
 
 /// Proof that nobody else looks for free ports.
@@ -29,6 +30,16 @@ impl Locks {
     pub fn ports(&self, cancel: &CancelToken) -> Option<PortsLock<'_>> {
         // It guards the time between looking and writing, not memory.
         self.ports.take(cancel).map(PortsLock)
+    }
+
+    /// The right to count what tenants have on the disk; nothing while somebody does, since the engine
+    /// refuses a second count.
+    pub fn counting(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.counting.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 }
 

@@ -28,6 +28,8 @@ pub(super) fn remove(
         for (id, name) in members(commands, network)? {
             let argv = docker().words(["network", "disconnect", "--force"]).arg(network);
             if attempt(commands, &argv.passed_on([&id]), "disconnect a container")? {
+                // At once: whatever becomes of the rest, its owner can find out.
+                tracing::warn!(container = %name, %network, "disconnected somebody else's container, which held a network of ours");
                 disconnected.push(format!("{name} from {network}"));
             }
         }

@@ -19,6 +19,8 @@ use crate::saga::step::{Before, RunEnd, StepOutput};
 
 /// Longest time of a count within a check, which has five minutes.
 const LONGEST_COUNT: Duration = Duration::from_secs(120);
+/// A count that is younger is not repeated.
+const FRESH_MILLIS: i64 = 60_000;
 
 #[derive(Debug)]
 pub(super) struct CheckTenant;
@@ -71,10 +73,19 @@ fn health(context: &Context<'_>) -> Result<TenantHealth, Failure> {
 }
 
 /// What the tenant has on the disk, when a person asks how it is: the look before every inventory would
-/// read too much. That it cannot be counted says nothing of the tenant.
+/// read too much. That it cannot be counted now says nothing of the tenant: then the last count stands.
 fn measure(context: &Context<'_>, tenant: TenantId) -> Result<Option<DiskUse>, Failure> {
     if context.saga == SagaId::NONE || !context.config().measures_disk {
         return Ok(None);
+    }
+    let last = context.journal.disk_measured().map_err(journal)?;
+    let age = last.as_ref().map(|last| context.now.millis_since(last.at));
+    // Many checks, one after the other, are one count.
+    let is_fresh = age.is_some_and(|age| (0..FRESH_MILLIS).contains(&age));
+    let turn = if is_fresh { None } else { context.host.locks.counting() };
+    let known = || last.and_then(|last| last.of(tenant));
+    if turn.is_none() {
+        return Ok(known());
     }
     let counted = context.with_commands(|commands| docker::disk_used(commands, LONGEST_COUNT));
     match counted {
@@ -84,8 +95,8 @@ fn measure(context: &Context<'_>, tenant: TenantId) -> Result<Option<DiskUse>, F
             Ok(measured.of(tenant))
         }
         Err(error) => {
-            (context.say)(&format!("{error}: what the tenant has on the disk is not told"));
-            Ok(None)
+            (context.say)(&format!("{error}: what the tenant has on the disk is not counted anew"));
+            Ok(known())
         }
     }
 }
@@ -115,6 +126,7 @@ impl Action for ProbeHost {
 mod tests {
     use std::sync::{Arc, Mutex};
 
+    use freehold_protocol::disk::ByteCount;
     use freehold_protocol::time::Timestamp;
 
     use super::*;
@@ -127,6 +139,8 @@ mod tests {
     use crate::saga::step::Step;
 
     const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+    /// What the last count has found.
+    const LAST: u64 = 7_000_000;
 
     struct Found {
         bytes: Option<u64>,
@@ -136,11 +150,26 @@ mod tests {
 
     /// What is counted within a job, or for an inventory.
     fn found(is_job: bool, measures_disk: bool, script: Script) -> Found {
+        found_after(None, false, (is_job, measures_disk), script)
+    }
+
+    /// The same so many seconds after the last count, or while somebody counts.
+    fn found_after(
+        last_secs_ago: Option<i64>,
+        busy: bool,
+        (is_job, measures_disk): (bool, bool),
+        script: Script,
+    ) -> Found {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::open(&folder.path().join("journal.db"), Missing::Create).unwrap();
         let mut host = Host::for_tests(Box::new(script));
         host.config.measures_disk = measures_disk;
         let host = Arc::new(host);
+        let turn = busy.then(|| host.locks.counting().unwrap());
+        if let Some(secs) = last_secs_ago {
+            let used = [(tenant_id(1), ByteCount::saturating(LAST))].into();
+            journal.keep_disk_measured(&Measured { at: NOW.plus_secs(-secs), used }).unwrap();
+        }
         let order = check_of(1, 1);
         let plan = Plan { mark: order.job, order, previous: None, steps: vec![Step::CheckTenant] };
         let saga = if is_job {
@@ -170,6 +199,7 @@ mod tests {
             tenant_id(1),
         )
         .unwrap();
+        drop(turn);
         let said = said.into_inner().unwrap();
         let bytes = disk.map(|disk| disk.used_bytes.get());
         Found { bytes, kept: journal.disk_measured().unwrap(), said }
@@ -196,6 +226,24 @@ mod tests {
         let script = Script::new().expect("docker system df *", Reply::TimesOut);
         let found = found(true, true, script);
         assert_eq!((found.bytes, found.kept), (None, None));
-        assert!(found.said[0].contains("is not told"), "{:?}", found.said);
+        assert!(found.said[0].contains("is not counted anew"), "{:?}", found.said);
+        let script = Script::new().expect("docker system df *", Reply::TimesOut);
+        let found = found_after(Some(3600), false, (true, true), script);
+        assert_eq!((found.bytes, found.said.len()), (Some(LAST), 1));
+    }
+
+    #[test]
+    fn a_count_that_is_fresh_or_under_way_is_not_repeated() {
+        for (secs, busy) in [(59, false), (3600, true)] {
+            let found = found_after(Some(secs), busy, (true, true), Script::new());
+            assert_eq!((found.bytes, found.said.len()), (Some(LAST), 0));
+        }
+        // One from the future is of another time.
+        let line = format!("{{\"name\":\"v\",\"tenant\":\"{}\",\"size\":\"1MB\"}}\n", tenant_id(1));
+        for secs in [60, -1] {
+            let script = Script::new().prints("docker system df *", &line);
+            let found = found_after(Some(secs), false, (true, true), script);
+            assert_eq!(found.bytes, Some(1_000_000));
+        }
     }
 }
