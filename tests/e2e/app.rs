@@ -4,7 +4,7 @@ use freehold_tests::world::{Tenant, World};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 /// What the app must be told to trust the portal of a test: its authority, on one line.
 pub fn authority(world: &World) -> String {

@@ -75,7 +75,9 @@ fn the_executor_dies_at_every_edge_of_a_deploy() {
     let mut world = World::start("kill-executor");
     every_edge_of_a_deploy_is_met(&mut world, Cut::Executor);
     // The poll that was open meanwhile is no trouble for anybody.
-    assert!(!world.agent_ref().log().contains("a poll failed error=no_poll"));
+    let log = world.agent_ref().log();
+    let trouble = |line: &&str| line.contains("a poll failed") && line.contains("no_poll");
+    assert_eq!(log.lines().find(trouble), None);
 }
 
 #[test]
@@ -161,7 +163,7 @@ fn a_job_goes_on_while_the_portal_is_away_and_tells_it_afterwards() {
     // The whole deploy happens without the portal.
     let began = Instant::now();
     while world.https(&tenant, "/api/health", &[]).map_or(true, |answer| answer.status != 200) {
-        assert!(began.elapsed() < Duration::from_secs(90), "the job does not go on");
+        assert!(began.elapsed() < Duration::from_secs(300), "the job does not go on");
         std::thread::sleep(Duration::from_millis(200));
     }
     // A minute in all: many attempts of the agent to reach it.

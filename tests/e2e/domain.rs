@@ -1,7 +1,10 @@
 //! A tenant that moves to another domain.
 
-use freehold_tests::world::{Tenant, World, blueprint};
+use freehold_tests::world::{Edge, Tenant, World, blueprint};
 use serde_json::json;
+
+/// The step after which the authority is asked.
+const SITE_HTTP: usize = 8;
 
 fn certificates(world: &World) -> usize {
     std::fs::read_dir(world.agent_ref().certbot().join("live"))
@@ -25,8 +28,9 @@ fn a_move_that_fails_is_undone_without_the_authority() {
     let release = world.push(&blueprint(&[]));
     let id = world.queue_deploy(&tenant, release);
     // Visitors of the former domain are served until the new one is ready.
-    world.wait_step(&id, "certificate");
-    world.assert_live(&tenant, "1");
+    world.at_edge(&id, &[Edge::Done(SITE_HTTP), Edge::Started(SITE_HTTP + 1)], || {
+        world.assert_live(&tenant, "1");
+    });
     world.wait_step(&id, "verify");
     world.acme.pebble().stop();
     world.rests_as(&id, "rolled_back");

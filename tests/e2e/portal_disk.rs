@@ -5,7 +5,7 @@ use std::time::Duration;
 use freehold_tests::world::{Api, Setup, World, blueprint};
 use serde_json::json;
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(60);
 
 #[test]
 fn logs_are_refused_before_jobs_are() {

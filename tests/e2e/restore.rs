@@ -87,6 +87,7 @@ fn a_job_that_was_done_before_the_restore_has_not_brought_the_key_of_now() {
     world.create(&tenant, release);
     world.agent().stop();
     let id = world.queue_deploy(&tenant, release);
+    assert_eq!(world.job(&id).state, "queued", "a host that is away was given a job");
     let file = backup(&world);
     world.agent().start();
     world.succeeds(&id);

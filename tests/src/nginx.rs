@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+/// How long it may take to listen.
+const START: Duration = Duration::from_secs(90);
+
 /// A running nginx. In the agent's configuration it is:
 ///
 /// ```toml
@@ -44,8 +47,8 @@ impl Nginx {
         let mut command = Command::new(program());
         command.args(arguments(&folder)).args(["-g", "daemon off;"]);
         let mut daemon = Daemon::start("nginx", &command, &folder.join("logs/output.log"));
-        daemon.wait_for_port(http_port, Duration::from_secs(20));
-        daemon.wait_for_port(https_port, Duration::from_secs(20));
+        daemon.wait_for_port(http_port, START);
+        daemon.wait_for_port(https_port, START);
         Self { daemon, folder, http_port, https_port }
     }
 

@@ -9,7 +9,7 @@ use std::sync::{Mutex, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
 /// How long a program may take to end after SIGTERM.
-const END: Duration = Duration::from_secs(10);
+const END: Duration = Duration::from_secs(60);
 
 /// A running program. Dropping it ends it; so does the end of the test process, however that
 /// comes, because each program asks the kernel for a SIGTERM when its parent is gone.

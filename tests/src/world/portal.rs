@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(90);
 /// What an API token starts with.
 const TOKEN: &str = "fhk_";
 

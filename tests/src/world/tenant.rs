@@ -181,7 +181,7 @@ impl World {
     #[track_caller]
     pub fn assert_unserved(&self, tenant: &Tenant) {
         // Workers of before a reload answer until the new ones do.
-        self.eventually("the web server forgets the site", Duration::from_secs(20), |world| {
+        self.eventually("the web server forgets the site", Duration::from_secs(60), |world| {
             world.https(tenant, "/", &[]).is_err()
                 && world.http(tenant, "/").is_ok_and(|answer| answer.status == 404)
         });
