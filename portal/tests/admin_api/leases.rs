@@ -304,3 +304,15 @@ fn the_number_of_a_lease_rises_also_when_the_portals_clock_is_set_back() {
     app.world.clock.advance_secs(2 * 86_400);
     assert!(seq() > last + 80_000_000);
 }
+
+#[test]
+fn a_lease_on_its_way_during_a_change_does_not_overtake_what_is_newer() {
+    let app = App::new(json!({}));
+    let (desk, now) = (&app.world.portal.licensing, app.world.portal.db.now());
+    let before = desk.snapshot();
+    let first = desk.next_seq(&before, now);
+    app.do_to_license("suspend", json!({ "reason": "unpaid" }));
+    assert_eq!(desk.next_seq(&before, now), first);
+    assert!(desk.next_seq(&desk.snapshot(), now) > first);
+    assert_eq!(desk.next_seq(&before, now), first);
+}
