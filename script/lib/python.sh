@@ -18,9 +18,11 @@ PYTHON_PACKAGES=(
 )
 PYTHON_FOLDER="$FREEHOLD_STATE/python"
 
-# python_is_ready: true when the folder holds exactly these packages.
+# python_is_ready: true when the folder holds exactly these packages, and was made where it stands: its
+# programs name their interpreter by its whole path.
 python_is_ready() {
     [ -x "$PYTHON_FOLDER/bin/python" ] &&
+        [ "$(head -n 1 "$PYTHON_FOLDER/bin/schemathesis" 2>/dev/null)" = "#!$PYTHON_FOLDER/bin/python" ] &&
         [ "$(cat "$PYTHON_FOLDER/freehold-packages" 2>/dev/null)" = "${PYTHON_PACKAGES[*]}" ]
 }
 
