@@ -5,6 +5,8 @@
 //! declares them. It cannot be forbidden while reading: of a tagged enum, serde keeps the content back and reads it by
 //! itself. Hence it is looked at afterwards, against what would be written.
 
+use std::io;
+
 use serde::{
     Serialize,
     de::{DeserializeOwned, Error as _},
@@ -26,10 +28,29 @@ pub fn from_slice<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, Er
 /// # Errors
 /// As [`from_slice`].
 pub fn check<T: Serialize>(read: &T, bytes: &[u8]) -> Result<(), Error> {
+    // Mostly it comes from a program like this one, which has written it so.
+    let mut rest = Written(bytes);
+    if serde_json::to_writer(&mut rest, read).is_ok() && rest.0.is_empty() {
+        return Ok(());
+    }
     let came: Value = serde_json::from_slice(bytes)?;
     match other_kind(&came, &serde_json::to_value(read)?) {
         None => Ok(()),
         Some((at, what)) => Err(Error::custom(format!("wrong type at `{at}`: {what}"))),
+    }
+}
+
+/// Takes what is written as long as it is what stands here, which is used up.
+struct Written<'a>(&'a [u8]);
+
+impl io::Write for Written<'_> {
+    fn write(&mut self, part: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.strip_prefix(part).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(part.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
