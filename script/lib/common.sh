@@ -15,6 +15,11 @@ EXIT_NEEDS_ROOT=77
 # Logs and stamps of the scripts; git ignores it.
 FREEHOLD_STATE="$FREEHOLD_TOP/.cache"
 
+# compiled: the folder of cargo's builds, wherever the user's settings have it.
+compiled() {
+    cargo metadata --locked --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/'
+}
+
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
     _bold=$'\e[1m' _red=$'\e[31m' _yellow=$'\e[33m' _off=$'\e[0m'
 else
