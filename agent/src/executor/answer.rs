@@ -164,7 +164,11 @@ impl Executor {
             contact: self.contact(&live),
             outbox: backlog.waiting + u64::from(live.inventory.is_some()),
             set_aside: backlog.set_aside,
-            failed_poll: live.failed_poll.view(self.clock.since_boot()).filter(|_| !for_poll),
+            failed_poll: if for_poll {
+                None
+            } else {
+                live.failed_poll.view(self.clock.since_boot())
+            },
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }))
     }

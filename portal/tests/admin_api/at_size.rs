@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::validation::App;
 
 const LICENSES: u32 = 50_000;
+const MANY: &str = include_str!("../../../tests/sql/many_licenses.sql");
 /// From the order to suspend a license until its app is refused. Without optimization all of it takes several times
 /// as long, and other tests run beside: then only that it does not grow with the square of the licenses is held, and
 /// the second is held by `script/bench suspend`.
@@ -19,19 +20,7 @@ const TRIES: usize = 3;
 fn a_suspension_is_seen_at_once_at_fifty_thousand_licenses() {
     let app = App::new(json!({}));
     let database = rusqlite::Connection::open(app.world.portal.db.path()).unwrap();
-    database
-        .execute_batch(&format!(
-            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {LICENSES})
-             INSERT INTO licenses (id, customer_id, plan, key_hash, key_sealed, key_hint, status, status_at,
-                created_by, created_at, updated_at)
-             SELECT printf('0190a000-0000-7000-8000-%012x', i), customer_id, plan, printf('%064x', i), key_sealed,
-                key_hint, status, status_at, created_by, created_at, updated_at FROM n, licenses;
-             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {LICENSES})
-             INSERT INTO tenant_keys (id, tenant_id, hash, prefix, last4, created_by, created_at)
-             SELECT printf('0190a000-0000-7000-8000-%012x', i), tenant_id, printf('%064x', i), prefix, last4,
-                created_by, created_at FROM n, tenant_keys;"
-        ))
-        .unwrap();
+    database.execute_batch(&MANY.replace("$COUNT", &LICENSES.to_string())).unwrap();
     let mut best = Duration::MAX;
     for _ in 0..TRIES {
         let began = Instant::now();

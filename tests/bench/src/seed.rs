@@ -28,6 +28,7 @@ use crate::agent::keys_of;
 
 /// Hosts written in one transaction.
 const BATCH: usize = 500;
+const MANY_LICENSES: &str = include_str!("../../sql/many_licenses.sql");
 
 /// What the first opening of a portal's folders brings.
 #[derive(Debug)]
@@ -158,17 +159,7 @@ pub fn busy(database: &Path, spare: u64) {
 pub fn licenses(database: &Path, count: u32) {
     let connection = rusqlite::Connection::open(database).expect("the portal's database");
     connection
-        .execute_batch(&format!(
-            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
-             INSERT INTO licenses (id, customer_id, plan, key_hash, key_sealed, key_hint, status, status_at,
-                                   created_by, created_at, updated_at)
-             SELECT printf('01000000-0000-7000-8000-%012x', i), customer_id, plan, printf('%064x', i), key_sealed,
-                    key_hint, status, status_at, created_by, created_at, updated_at FROM n, licenses;
-             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
-             INSERT INTO tenant_keys (id, tenant_id, hash, prefix, last4, created_by, created_at)
-             SELECT printf('01000000-0000-7000-8000-%012x', i), tenant_id, printf('%064x', i), prefix, last4,
-                    created_by, created_at FROM n, tenant_keys;"
-        ))
+        .execute_batch(&MANY_LICENSES.replace("$COUNT", &count.to_string()))
         .expect("licenses and keys are written");
 }
 
