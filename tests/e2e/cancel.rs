@@ -56,7 +56,7 @@ fn a_job_that_waits_is_cancelled_without_the_host() {
 
     // The host goes away just when the job is given to it: the order to cancel waits for it.
     // Its poll is open, and nobody reads the answer.
-    world.agent_ref().hold(Half::Poller);
+    world.hold_in_a_poll();
     let id = world.queue_deploy(&tenant, release);
     world
         .eventually("the job is given to the host", SOON, |world| world.job(&id).state != "queued");

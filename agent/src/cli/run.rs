@@ -1,7 +1,7 @@
 //! `freehold-agent run`, and what all long-running commands begin with.
 
 use std::{
-    os::unix::process::CommandExt,
+    os::unix::{net::UnixStream, process::CommandExt},
     process::{Child, Command, Stdio},
     sync::{
         Arc,
@@ -29,6 +29,9 @@ const RESTART_PAUSE: Duration = Duration::from_secs(1);
 /// How long the halves may take to stop beyond the executor's own grace.
 const STOP_SLACK: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_millis(100);
+/// How long the poller's start waits for the executor's socket.
+const SOCKET_WAIT: Duration = Duration::from_secs(10);
+const SOCKET_TICK: Duration = Duration::from_millis(5);
 
 /// Runs both halves as two processes over the socket and starts a half again that ends. For
 /// development; under systemd each half is a service of its own.
@@ -52,11 +55,11 @@ impl Run {
                 .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
                 .map_err(CliError::signal)?;
         }
-        // The executor first: it makes the socket.
-        let mut halves = Vec::new();
-        for name in ["execute", "poll"] {
-            halves.push(Half { name, child: spawn(name, common)?, ended_at: None });
-        }
+        // The executor first: it makes the socket, without which the first poll would fail. systemd makes
+        // it itself, before either half.
+        let mut executor = Half::start("execute", common)?;
+        executor.await_socket(config, &stop)?;
+        let mut halves = [executor, Half::start("poll", common)?];
         while !stop.load(Ordering::SeqCst) {
             for half in &mut halves {
                 half.look_after(common)?;
@@ -77,6 +80,24 @@ impl Run {
 }
 
 impl Half {
+    fn start(name: &'static str, common: &Common) -> Result<Self, CliError> {
+        Ok(Self { name, child: spawn(name, common)?, ended_at: None })
+    }
+
+    /// Waits until the executor listens. One that has ended or takes too long is not waited for: the
+    /// poller says what is wrong.
+    fn await_socket(&mut self, config: &Config, stop: &AtomicBool) -> Result<(), CliError> {
+        let until = Instant::now() + SOCKET_WAIT;
+        while UnixStream::connect(&config.socket).is_err()
+            && !stop.load(Ordering::SeqCst)
+            && self.child.try_wait().map_err(child_error)?.is_none()
+            && Instant::now() < until
+        {
+            thread::sleep(SOCKET_TICK);
+        }
+        Ok(())
+    }
+
     fn look_after(&mut self, common: &Common) -> Result<(), CliError> {
         match self.ended_at {
             None => {

@@ -114,6 +114,20 @@ impl Api {
         self.call("GET", path, None).expect(200)
     }
 
+    /// What the page for Prometheus says of `name`, a figure without labels.
+    #[track_caller]
+    pub fn metric(&self, name: &str) -> u64 {
+        let page = self
+            .agent
+            .get(format!("{}/metrics", self.url))
+            .header("authorization", format!("Bearer {}", self.token))
+            .call()
+            .and_then(|mut answer| answer.body_mut().read_to_string())
+            .unwrap_or_else(|error| panic!("GET /metrics: {error}"));
+        let found = page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        found.unwrap_or_else(|| panic!("no {name} in:\n{page}"))
+    }
+
     /// Changes the document at `path` from what it is now.
     #[track_caller]
     pub fn patch(&self, path: &str, body: &Value) -> Reply {

@@ -1,11 +1,14 @@
 //! Waiting for jobs, as `freehold job watch` does.
 
 use super::World;
+use super::agent::{Half, Held};
 use freehold_portal::api::jobs::{JobEvent, JobEvents, JobView};
 use freehold_protocol::report::EventKind;
 use serde_json::json;
 use std::time::{Duration, Instant};
 
+/// The longest that an agent may take to ask for work.
+const POLL: Duration = Duration::from_secs(60);
 /// The longest that any job of a test may take.
 const JOB: Duration = Duration::from_secs(300);
 
@@ -42,6 +45,24 @@ impl World {
             shown(&self.events(id))
         );
         job
+    }
+
+    /// Starts the agent anew and makes its poller stand still as soon as the portal holds its poll: a
+    /// job that is queued now is given to a host that reads nothing.
+    #[track_caller]
+    pub fn hold_in_a_poll(&mut self) -> Held {
+        let polls = |world: &Self| world.api().metric("freehold_polls_parked");
+        self.agent.stop();
+        self.eventually("the old poll is given up", POLL, |world| polls(world) == 0);
+        self.agent.start();
+        loop {
+            self.eventually("the agent polls", POLL, |world| polls(world) == 1);
+            let held = self.agent.hold(Half::Poller);
+            if polls(self) == 1 {
+                return held;
+            }
+            held.release();
+        }
     }
 
     /// All events of a job, in order.
