@@ -18,8 +18,8 @@ use crate::{
     socket::{CallError, ErrorCode, Offered, PollFailure, PollFault, Reply, Request, StatusView},
 };
 
-/// The wait that is asked for before the portal has said what it wants.
-const FIRST_WAIT_SECS: u32 = 25;
+/// Before the portal has said how to poll: a good answer is missed after so long.
+const FIRST_INTERVAL: Duration = Duration::from_secs(35);
 /// Longest pause that an answer can order: a mistake must not silence an agent for a day.
 const MAX_PAUSE: Duration = Duration::from_secs(600);
 /// How often in a row the portal is asked again at once because the executor wants it. More than one
@@ -97,11 +97,12 @@ impl Poller {
     /// Polls until stopped.
     pub(super) fn poll(&self, line: &Line) {
         let mut backoff = Backoff::new(self.max_backoff);
-        let mut wait_secs = FIRST_WAIT_SECS;
+        // The first poll is answered at once: with the answer come the portal's time, without which the
+        // executor judges no certificate, and its wishes for those that follow.
+        let mut wait_secs = 0;
         let mut holding = Holding::new();
-        let first_interval = Duration::from_secs(u64::from(FIRST_WAIT_SECS) + 10);
         let mut freeze =
-            Freeze { last_good: Instant::now(), interval: first_interval, told: false };
+            Freeze { last_good: Instant::now(), interval: FIRST_INTERVAL, told: false };
         let mut asked_again = 0;
         // How the last polls have ended, all of them, and since when.
         let mut failing: Option<(PollFault, Instant)> = None;

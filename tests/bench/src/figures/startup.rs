@@ -21,7 +21,7 @@ pub(super) const MEASUREMENT: Measurement = Measurement {
     name: "startup",
     title: "Start",
     how: "From the start of the process to the portal's first good answer to `/readyz` (which writes to the database), and \
-          to the executor's first answer on its socket, and to the moment at which the poller's first poll is parked at the \
+          to the executor's first answer on its socket, and to the moment at which the poller's poll is parked at the \
           portal (which is asked every millisecond; the executor runs). The baseline is the same program printing its \
           version, from start to end.",
     run,
@@ -54,7 +54,7 @@ fn run(bench: &Bench) -> Vec<Figure> {
             .beside("freehold --version", portal_versions),
         Figure::new("the executor, answering", Unit::Millis, executors)
             .beside("freehold-agent --version", agent_versions.clone()),
-        Figure::new("the poller, its first poll parked", Unit::Millis, pollers)
+        Figure::new("the poller, its poll parked", Unit::Millis, pollers)
             .beside("freehold-agent --version", agent_versions),
     ]
 }
