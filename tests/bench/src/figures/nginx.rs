@@ -14,8 +14,9 @@ use serde_json::json;
 use super::{Bench, Measurement};
 use crate::figure::{Figure, Goal, Unit};
 
-/// Without a call for so long, the inventory that follows a job is over: it comes after 15 s at least.
-const CALM: Duration = Duration::from_secs(22);
+/// Without a call for so long after its first, a look at the host is over. The next one comes 15 s after it at
+/// the earliest: a job that is started now is counted alone.
+const CALM: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(180);
 
 pub(super) const MEASUREMENT: Measurement = Measurement {
@@ -26,7 +27,7 @@ pub(super) const MEASUREMENT: Measurement = Measurement {
           that answers the authority, and the site itself), so has a move to another domain; a removal has one. Each has \
           one check and one reload. Before anything is changed, a deploy also looks at the whole configuration once, since \
           it must be known what else serves the domain (nginx checks what it prints), and a removal lets nginx check once \
-          that it will take the change. What comes after a job's last reload is the look at the host that follows a job.",
+          that it will take the change. The agent's looks at the host ask nginx, too: each job is started just after one.",
     run,
 };
 
@@ -38,7 +39,7 @@ fn run(bench: &Bench) -> Vec<Figure> {
     let setup = Setup {
         agent: vec![
             format!("programs.nginx={}", notes.program.display()),
-            // Inventories look at nginx, too: they come after a job only.
+            // The agent looks at its host after jobs only.
             "inventory.interval_secs=3600".to_owned(),
         ],
         ..Setup::default()
@@ -49,8 +50,9 @@ fn run(bench: &Bench) -> Vec<Figure> {
     world.create(&tenant, release);
     let deploy = || drop(world.deploy(&tenant, release));
     let mut figures = Vec::new();
+    // The agent's first look at the host, which comes with the portal's first answer.
+    notes.await_look(0);
     let mut count = |what: &str, looks: usize, changes: usize, job: &dyn Fn()| {
-        notes.await_calm();
         let calls = notes.during(job);
         let figure = |of: &str, value: usize, most: usize| {
             let name = format!("{what}, {changes} changes: {of}");
@@ -111,30 +113,26 @@ impl Notes {
         text.lines().map(str::to_owned).collect()
     }
 
-    /// What is called while a job is done.
+    /// What is called while a job is done; ends when the look at the host that follows it is over.
     fn during(&self, job: &dyn Fn()) -> Calls {
         let before = self.all().len();
         job();
         let all = self.all();
-        let during = &all[before..];
-        // A job ends with its last reload, as far as nginx sees it; one without a reload has no other
-        // end than its report.
-        let end =
-            during.iter().rposition(|call| has(call, "reload")).map_or(during.len(), |at| at + 1);
         let mut calls = Calls::default();
-        for call in &during[..end] {
+        for call in &all[before..] {
             calls.checks += usize::from(has(call, "-t") || has(call, "-T"));
             calls.reloads += usize::from(has(call, "reload"));
         }
+        self.await_look(all.len());
         calls
     }
 
-    /// Waits until the inventory after the last job is over, so that the next job is counted alone.
-    fn await_calm(&self) {
+    /// Waits until the look at the host that comes after `calls` calls is over.
+    fn await_look(&self, calls: usize) {
         let began = Instant::now();
-        let mut last = (self.all().len(), Instant::now());
-        while last.1.elapsed() < CALM {
-            assert!(began.elapsed() < PATIENCE, "nginx is called all the time: {:?}", self.all());
+        let mut last = (calls, Instant::now());
+        while last.0 == calls || last.1.elapsed() < CALM {
+            assert!(began.elapsed() < PATIENCE, "no look at the host, or no end: {:?}", self.all());
             thread::sleep(Duration::from_millis(100));
             let calls = self.all().len();
             if calls != last.0 {
