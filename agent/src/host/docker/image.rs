@@ -70,8 +70,9 @@ pub fn images(
     images: &[&ImageRef],
 ) -> Result<Option<Vec<Image>>, DockerError> {
     const COMMAND: &str = "docker image inspect";
-    let argv =
-        docker().words(["image", "inspect"]).flag("--format", "{{.Id}} {{json .Config.Volumes}}");
+    // Not `.Config.Volumes`: for an image that declares none, an engine with containerd's store of images
+    // (the default from 29.0 on) leaves the key out, and a template that names it fails.
+    let argv = docker().words(["image", "inspect"]).flag("--format", "{{.Id}} {{json .Config}}");
     match commands.run(&images.iter().fold(argv, |argv, image| argv.arg(image)), Limits::QUERY) {
         Ok(output) => {
             let lines = whole(&output, COMMAND)?.lines().filter(|line| !line.is_empty());
@@ -85,10 +86,10 @@ pub fn images(
 
 fn parse_image(line: &str) -> Result<Image, DockerError> {
     const COMMAND: &str = "docker image inspect";
-    let (id, volumes) = line.split_once(' ').unwrap_or((line, "null"));
-    let volumes = match parse_json(volumes, COMMAND)? {
+    let (id, config) = line.split_once(' ').unwrap_or((line, "null"));
+    let volumes = match &parse_json(config, COMMAND)?["Volumes"] {
         Value::Null => BTreeSet::new(),
-        Value::Object(volumes) => volumes.into_iter().map(|(path, _)| path).collect(),
+        Value::Object(volumes) => volumes.keys().cloned().collect(),
         _ => {
             let why = "an image's volumes are no map".to_owned();
             return Err(DockerError::Answer { command: COMMAND, why });

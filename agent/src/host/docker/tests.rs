@@ -73,14 +73,20 @@ fn an_image_is_pulled_only_when_it_is_not_there() {
 #[test]
 fn images_come_with_the_volumes_that_they_declare() {
     let (web, db): (ImageRef, ImageRef) = ("web:1".parse().unwrap(), "redis:7".parse().unwrap());
-    let look = "docker image inspect '--format={{.Id}} {{json .Config.Volumes}}' web:1 redis:7";
+    let look = "docker image inspect '--format={{.Id}} {{json .Config}}' web:1 redis:7";
     let ask = |script: &Script| with(script, |c| images(c, &[&web, &db]));
-    let script = Script::new().prints(look, "sha256:a null\nsha256:b {\"/data\":{}}\n");
+    let script = Script::new()
+        .prints(look, "sha256:a {\"Volumes\":null}\nsha256:b {\"Volumes\":{\"/data\":{}}}\n");
     let found = ask(&script).unwrap().unwrap();
     assert_eq!(found[0], Image { id: "sha256:a".to_owned(), volumes: BTreeSet::new() });
     assert_eq!(found[1].volumes, BTreeSet::from(["/data".to_owned()]));
+    // Without the key, as engines from 29.0 on say that there is none.
+    let script = Script::new().prints(look, "sha256:a {\"Cmd\":[\"web\"]}\nsha256:b {}\n");
+    assert!(ask(&script).unwrap().unwrap().iter().all(|image| image.volumes.is_empty()));
     assert_eq!(ask(&Script::new().fails(look, 1, "No such image: web:1")).unwrap(), None);
-    assert!(ask(&Script::new().prints(look, "sha256:a [1]\nsha256:b null\n")).is_err());
+    assert!(
+        ask(&Script::new().prints(look, "sha256:a {\"Volumes\":[1]}\nsha256:b null\n")).is_err()
+    );
 }
 
 #[test]
