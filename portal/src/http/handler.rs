@@ -63,6 +63,7 @@ impl PortalHandler {
         }
     }
 
+    // Agents' polls wait below this, as `agent_api` says: nothing that does not wait is made a part of it.
     fn answer(
         &self,
         route: Route,
@@ -74,24 +75,7 @@ impl PortalHandler {
             self.rates.stranger(request.peer, now, left)?;
         }
         match route {
-            Route::Portal(PortalRoute::Healthz) => Ok(Response::text(200, "ok\n")),
-            Route::Portal(PortalRoute::Readyz) => Ok(match metrics::ready(&self.portal) {
-                Ok(()) => Response::text(200, "ready\n"),
-                Err(error) => {
-                    tracing::warn!(error = %chain(&error), "not ready");
-                    // Anybody may ask, so that the reason stays in the log.
-                    Response::text(503, "not ready; the portal's log says why\n")
-                        .with_header("retry-after", "10")
-                }
-            }),
-            Route::Portal(PortalRoute::Metrics) => {
-                self.let_in_scraper(request)?;
-                let page = metrics::page(&self.portal, &self.stats, &self.tally)?;
-                Ok(Response::new(200)
-                    .with_header("content-type", metrics::CONTENT_TYPE)
-                    .with_body(page.into_bytes()))
-            }
-            Route::Portal(PortalRoute::OpenApi) => Ok(openapi::response()),
+            Route::Portal(route) => self.portal(&route, request),
             Route::Agent(route) => {
                 agent_api::handle(&self.portal, &route, request).inspect_err(|error| {
                     // Who has proved to be an agent does not count for its address; who has not, does. It is
@@ -115,8 +99,33 @@ impl PortalHandler {
         }
     }
 
+    #[inline(never)]
+    fn portal(&self, route: &PortalRoute, request: &Request) -> Result<Response, AppError> {
+        match route {
+            PortalRoute::Healthz => Ok(Response::text(200, "ok\n")),
+            PortalRoute::Readyz => Ok(match metrics::ready(&self.portal) {
+                Ok(()) => Response::text(200, "ready\n"),
+                Err(error) => {
+                    tracing::warn!(error = %chain(&error), "not ready");
+                    // Anybody may ask, so that the reason stays in the log.
+                    Response::text(503, "not ready; the portal's log says why\n")
+                        .with_header("retry-after", "10")
+                }
+            }),
+            PortalRoute::Metrics => {
+                self.let_in_scraper(request)?;
+                let page = metrics::page(&self.portal, &self.stats, &self.tally)?;
+                Ok(Response::new(200)
+                    .with_header("content-type", metrics::CONTENT_TYPE)
+                    .with_body(page.into_bytes()))
+            }
+            PortalRoute::OpenApi => Ok(openapi::response()),
+        }
+    }
+
     /// Figures tell a stranger how large the fleet is: a scraper on this machine needs no token,
     /// any other one needs a token that may read.
+    #[inline(never)]
     fn let_in_scraper(&self, request: &Request) -> Result<(), AppError> {
         if request.peer.is_loopback() {
             return Ok(());
@@ -128,6 +137,7 @@ impl PortalHandler {
         caller.tenant().map_or(Ok(()), |_| Err(scope::beyond_tenant()))
     }
 
+    #[inline(never)]
     fn admin(
         &self,
         route: AdminRoute,
@@ -157,6 +167,7 @@ impl PortalHandler {
     }
 
     /// What is asked before it is known who asks; none when the caller must be known.
+    #[inline(never)]
     fn door(&self, route: &AdminRoute, request: &Request) -> Option<Result<Answer, AppError>> {
         let keys = self.portal.keys.current();
         let door = Door {

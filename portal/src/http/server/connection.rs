@@ -77,6 +77,8 @@ struct Connection<'a> {
     buffer: Vec<u8>,
 }
 
+// A long poll waits below `answer`, and each of thousands keeps the stack that it has touched. What is over
+// before the handler is called, or comes after it, is therefore never made a part of what calls it.
 impl Connection<'_> {
     fn run(&mut self) -> Stop {
         if let Some(config) = self.service.tls.clone()
@@ -106,6 +108,7 @@ impl Connection<'_> {
         }
     }
 
+    #[inline(never)]
     fn start_tls(&mut self, config: &Arc<ServerConfig>) -> Result<(), Stop> {
         let deadline = Instant::now() + self.service.limits.handshake;
         self.entry.set_idle(true);
@@ -131,6 +134,7 @@ impl Connection<'_> {
     }
 
     /// Waits for a request until `first_deadline`, and reads its head.
+    #[inline(never)]
     fn next_head(&mut self, first_deadline: Instant) -> Result<Head, Stop> {
         let mut deadline = match self.buffer.is_empty() {
             true => first_deadline,
@@ -176,6 +180,7 @@ impl Connection<'_> {
         }
     }
 
+    #[inline(never)]
     fn read_body(&mut self, head: &Head, share: &mut Share<'_>) -> Result<Vec<u8>, Stop> {
         let framing = Framing::of(head).map_err(refused)?;
         let expects_continue = expects_continue(head).map_err(refused)?;
@@ -273,6 +278,7 @@ impl Connection<'_> {
     }
 
     /// The one place where an answer leaves a connection.
+    #[inline(never)]
     fn send(
         &mut self,
         response: Response,
@@ -288,12 +294,14 @@ impl Connection<'_> {
         send(&mut self.wire, response, context, &self.signals, patience)
     }
 
+    #[inline(never)]
     fn panicked(&self, id: &RequestId, panic: &(dyn Any + Send)) -> Response {
         count(&self.service.stats.panics_total);
         tracing::error!(%id, panic = panic_message(panic), "a handler panicked");
         Refusal::internal_error().into_response(id)
     }
 
+    #[inline(never)]
     fn refuse(&mut self, refusal: Refusal, head: Option<&Head>) -> io::Result<()> {
         count(&self.service.stats.refused_requests_total);
         if refusal.status() == 408 {

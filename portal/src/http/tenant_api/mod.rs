@@ -68,6 +68,7 @@ impl Limits {
 ///
 /// # Errors
 /// 401 without a good API key, 429 after too many failures, 4xx for what cannot be read.
+#[inline(never)]
 pub fn handle(
     portal: &Portal,
     limits: &Limits,
