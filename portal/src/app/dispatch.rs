@@ -11,8 +11,13 @@ use freehold_protocol::{
 };
 
 use super::{
-    app_env, poll::Poll, request_retry, requests::with_another_license, settle::settle,
-    tenant_license, tenant_work,
+    app_env,
+    poll::Poll,
+    request_retry,
+    requests::with_another_license,
+    settle::settle,
+    tenant_license::{self, Outgrown},
+    tenant_work,
 };
 use crate::{
     db::{
@@ -110,7 +115,7 @@ pub(super) fn dispatch(
 }
 
 /// Why a deployment may not be handed out although it was queued: its tenant was removed or is not what was
-/// approved, or its license is worth nothing any more.
+/// approved, its license is worth nothing any more, or it has outgrown its plan while the job waited.
 fn not_now(read: &Read<'_>, job: &JobRow) -> Result<Option<Failure>, AppError> {
     let Work::DeployTenant(deploy) = &*job.work else { return Ok(None) };
     let Some(tenant) = tenants::by_id(read, deploy.tenant)? else { return Ok(None) };
@@ -126,7 +131,12 @@ fn not_now(read: &Read<'_>, job: &JobRow) -> Result<Option<Failure>, AppError> {
         }
     };
     match refused {
-        Ok(_) => Ok(None),
+        Ok(plan) => {
+            let outgrown = plan
+                .and_then(|plan| tenant_license::outgrown(&tenant, &plan, deploy.release.number));
+            Ok(outgrown
+                .map(|Outgrown { what, remedy }| Failure::new(FailureClass::Request, what, remedy)))
+        }
         Err(error) if error.kind == Kind::Internal => Err(error),
         Err(error) => Ok(Some(Failure::new(FailureClass::Request, error.message, error.advice))),
     }

@@ -66,20 +66,10 @@ pub(super) fn allow_deploy(
             );
         }
     }
-    if let (Some(given), Some(has)) = (plan.quotas.disk_gb, tenant.disk)
-        && wants.disk_gb <= given
-        && has.used_bytes > disk::gib(given)
-        && tenant.release_deployed != Some(number)
+    if plan.quotas.disk_gb.is_none_or(|given| wants.disk_gb <= given)
+        && let Some(Outgrown { what, remedy }) = outgrown(tenant, &plan, number)
     {
-        fields.refuse(
-            "/blueprint/resources/diskGb".to_owned(),
-            format!(
-                "the tenant has {} on the disk, and the plan {plan} gives {given} GiB of disk: delete data and have it counted again (`freehold tenant check {}`), or use another plan or a larger one (`freehold plan update {plan} --disk-gb GIB`); the release that runs can be deployed again all the same",
-                Amount(has.used_bytes),
-                tenant.slug,
-                plan = plan.name
-            ),
-        );
+        fields.refuse("/blueprint/resources/diskGb".to_owned(), format!("{what}: {remedy}"));
     }
     // What the engine lets the services take together: a release must not want little and take much.
     let takes = cpu_of_services(blueprint);
@@ -97,6 +87,33 @@ pub(super) fn allow_deploy(
         );
     }
     fields.done()
+}
+
+/// Why a tenant gets no other release.
+pub(super) struct Outgrown {
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// Whether a tenant has more on the disk than its plan gives, and the release `number` is not the one
+/// that runs.
+pub(super) fn outgrown(tenant: &TenantRow, plan: &PlanRow, number: u32) -> Option<Outgrown> {
+    let (given, has) = (plan.quotas.disk_gb?, tenant.disk?);
+    if has.used_bytes <= disk::gib(given) || tenant.release_deployed == Some(number) {
+        return None;
+    }
+    let (slug, plan) = (&tenant.slug, &plan.name);
+    Some(Outgrown {
+        what: format!(
+            "the tenant has {} on the disk, and the plan {plan} gives {given} GiB of disk",
+            Amount(has.used_bytes)
+        ),
+        remedy: format!(
+            "delete data and have it counted again (`freehold tenant check {slug}`), or use another plan or a larger one (`freehold plan update {plan} --disk-gb GIB`); the release that runs can be deployed again all the same"
+        ),
+    })
 }
 
 /// What the services may take of the processors together, in thousandths of one.

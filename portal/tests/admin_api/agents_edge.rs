@@ -106,7 +106,8 @@ impl Agent {
         send(world, "POST", PATH, Some(&signed), Some(body))
     }
 
-    fn poll(&self, world: &World) -> Answer {
+    /// It asks for work, and does not wait.
+    pub fn poll(&self, world: &World) -> Answer {
         let body = self.poll_body(world);
         let signed = self.signed(world, POLL, &self.identity, &body);
         send(world, "POST", POLL, Some(&signed), Some(body))

@@ -219,3 +219,29 @@ fn a_tenant_that_has_outgrown_its_plan_gets_no_other_release_and_can_be_mended()
     disk.has(GIB);
     disk.is_queued(&disk.deploy(2));
 }
+
+#[test]
+fn a_deploy_that_waits_while_its_tenant_outgrows_the_plan_is_not_given_to_the_host() {
+    let disk = Disk::new();
+    disk.has(19 * GIB);
+    let queue = || disk.deploy(1).expect(202)["id"].as_str().unwrap().to_owned();
+    let job = |id: &str| disk.world.get(&format!("/api/v1/jobs/{id}")).expect(200);
+    let first = queue();
+    disk.has(21 * GIB);
+    disk.agent.poll(&disk.world).expect(200);
+    let failed = job(&first);
+    assert_eq!(failed["state"], "failed", "{failed}");
+    let failure = &failed["failure"];
+    assert_eq!(failure["class"], "request", "{failed}");
+    let (what, advice) = (failure["what"].as_str().unwrap(), failure["advice"].as_str().unwrap());
+    assert!(what.contains("the tenant has 21 GiB on the disk"), "{what}");
+    assert!(advice.contains("freehold plan update pro --disk-gb"), "{advice}");
+
+    // What is mended in time is given to it.
+    disk.plan_gives(30);
+    let second = queue();
+    disk.plan_gives(20);
+    disk.has(20 * GIB);
+    disk.agent.poll(&disk.world).expect(200);
+    assert_eq!(job(&second)["state"], "leased");
+}
