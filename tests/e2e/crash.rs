@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// Most jobs of a kind until each of its edges was met: a machine that is busy may pass one between
 /// two looks.
-const ROUNDS: usize = 6;
+const ROUNDS: usize = 10;
 /// How many steps a removal with its data has.
 const REMOVAL_STEPS: usize = 6;
 /// How many steps a deploy has begun when the authority refuses the certificate.
