@@ -7,7 +7,7 @@ mod signature;
 mod tests;
 
 use freehold_protocol::{
-    ids::{AgentId, JobId},
+    ids::JobId,
     problem::FieldError,
     trust::MAX_STEPS,
     wire::{EnrollRequest, EventsRequest, Inventory, ReportRequest},
@@ -24,7 +24,7 @@ use crate::{
         record_report::RecordReport,
     },
     context::Portal,
-    db::{Db, agents::AgentRow},
+    db::Db,
     error::AppError,
 };
 
@@ -49,18 +49,9 @@ pub fn handle(
             let agent = signature::verify(portal, request)?.id;
             poll::poll(portal, &db, agent, request)
         }
-        AgentRoute::Inventory => {
-            let agent = signature::verify(portal, request)?.id;
-            inventory(&db, agent, request)
-        }
-        AgentRoute::Events(job) => {
-            let agent = signature::verify(portal, request)?.id;
-            events(portal, &db, agent, *job, request)
-        }
-        AgentRoute::Report(job) => {
-            let agent = signature::verify(portal, request)?;
-            report(portal, &db, &agent, *job, request)
-        }
+        AgentRoute::Inventory => inventory(portal, &db, request),
+        AgentRoute::Events(job) => events(portal, &db, *job, request),
+        AgentRoute::Report(job) => report(portal, &db, *job, request),
     }
 }
 
@@ -83,20 +74,16 @@ fn enroll(portal: &Portal, db: &Db, request: &Request) -> Result<Response, AppEr
 }
 
 #[inline(never)]
-fn inventory(db: &Db, agent: AgentId, request: &Request) -> Result<Response, AppError> {
+fn inventory(portal: &Portal, db: &Db, request: &Request) -> Result<Response, AppError> {
+    let agent = signature::verify(portal, request)?.id;
     let inventory: Inventory = input::exact_body(request)?;
     db.write(move |tx| RecordInventory { agent, inventory }.apply(tx))?;
     Ok(Response::no_content())
 }
 
 #[inline(never)]
-fn events(
-    portal: &Portal,
-    db: &Db,
-    agent: AgentId,
-    job: JobId,
-    request: &Request,
-) -> Result<Response, AppError> {
+fn events(portal: &Portal, db: &Db, job: JobId, request: &Request) -> Result<Response, AppError> {
+    let agent = signature::verify(portal, request)?.id;
     let sent: EventsRequest = input::exact_body(request)?;
     let lease_secs = i64::from(portal.config.lease_secs);
     let answer =
@@ -105,17 +92,12 @@ fn events(
 }
 
 #[inline(never)]
-fn report(
-    portal: &Portal,
-    db: &Db,
-    agent: &AgentRow,
-    job: JobId,
-    request: &Request,
-) -> Result<Response, AppError> {
+fn report(portal: &Portal, db: &Db, job: JobId, request: &Request) -> Result<Response, AppError> {
+    let agent = signature::verify(portal, request)?;
     let sent: ReportRequest = input::exact_body(request)?;
     let keys = portal.keys.current();
     // Its signature is checked here, not in the transaction, for which others wait.
-    let report = RecordReport::open(agent, job, sent.report, keys.portal())?;
+    let report = RecordReport::open(&agent, job, sent.report, keys.portal())?;
     db.write(move |tx| report.apply(tx, &keys))?;
     Ok(Response::no_content())
 }

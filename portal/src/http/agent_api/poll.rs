@@ -39,6 +39,8 @@ const AWAY_SECS: u32 = 2;
 const ORDER_SECS: u32 = 1;
 
 /// Answers a poll.
+// Its frame is not there yet while the signature is checked, which goes deepest.
+#[inline(never)]
 pub(super) fn poll(
     portal: &Portal,
     db: &Db,
