@@ -2,6 +2,7 @@
 
 use freehold_protocol::{
     httpsig::{Claim, HttpSigError, MAX_SKEW_SECS, SignedParts, claim, verify as check},
+    ids::AgentId,
     time::Timestamp,
 };
 
@@ -22,10 +23,7 @@ use crate::{
 #[inline(never)]
 pub(super) fn verify(portal: &Portal, request: &Request) -> Result<Box<AgentRow>, AppError> {
     let (digest, claim) = claimed(request)?;
-    let agent = portal
-        .db
-        .read(|read| agents::get(read, claim.agent).map(Box::new))
-        .map_err(|error| if error.kind == Kind::NotFound { unknown() } else { error })?;
+    let agent = known(portal, claim.agent)?;
     let query = request.head.query().map_or_else(|| "?".to_owned(), |query| format!("?{query}"));
     let authority = authority(&portal.config);
     let parts = SignedParts {
@@ -55,6 +53,13 @@ fn claimed(request: &Request) -> Result<(&str, Claim), AppError> {
     let digest = header("content-digest")?;
     let claim = claim(header("signature-input")?, header("signature")?).map_err(unsigned)?;
     Ok((digest, claim))
+}
+
+/// The agent that a request claims to come from.
+#[inline(never)]
+fn known(portal: &Portal, id: AgentId) -> Result<Box<AgentRow>, AppError> {
+    let found = portal.db.read(|read| agents::get(read, id).map(Box::new));
+    found.map_err(|error| if error.kind == Kind::NotFound { unknown() } else { error })
 }
 
 // Refusals are made apart from `verify`, and the row is not in its frame: the check of the signature below it
