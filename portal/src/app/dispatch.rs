@@ -11,13 +11,8 @@ use freehold_protocol::{
 };
 
 use super::{
-    app_env,
-    poll::Poll,
-    request_retry,
-    requests::with_another_license,
-    settle::settle,
-    tenant_license::{self, Outgrown},
-    tenant_work,
+    app_env, poll::Poll, request_retry, requests::with_another_license, settle::settle,
+    tenant_license, tenant_work,
 };
 use crate::{
     db::{
@@ -132,10 +127,8 @@ fn not_now(read: &Read<'_>, job: &JobRow) -> Result<Option<Failure>, AppError> {
     };
     match refused {
         Ok(plan) => {
-            let outgrown = plan
-                .and_then(|plan| tenant_license::outgrown(&tenant, &plan, deploy.release.number));
-            Ok(outgrown
-                .map(|Outgrown { what, remedy }| Failure::new(FailureClass::Request, what, remedy)))
+            Ok(plan
+                .and_then(|plan| tenant_license::outgrown(&tenant, &plan, deploy.release.number)))
         }
         Err(error) if error.kind == Kind::Internal => Err(error),
         Err(error) => Ok(Some(Failure::new(FailureClass::Request, error.message, error.advice))),

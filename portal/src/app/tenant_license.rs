@@ -1,7 +1,10 @@
 //! What a tenant's license means for the tenant: which one it may get, and what it may want of its
 //! host.
 
-use freehold_protocol::blueprint::{Blueprint, limits};
+use freehold_protocol::{
+    blueprint::{Blueprint, limits},
+    failure::{Failure, FailureClass},
+};
 
 use super::{app_env, licenses, plans, tenant_input::Fields};
 use crate::{
@@ -67,9 +70,9 @@ pub(super) fn allow_deploy(
         }
     }
     if plan.quotas.disk_gb.is_none_or(|given| wants.disk_gb <= given)
-        && let Some(Outgrown { what, remedy }) = outgrown(tenant, &plan, number)
+        && let Some(Failure { what, advice, .. }) = outgrown(tenant, &plan, number)
     {
-        fields.refuse("/blueprint/resources/diskGb".to_owned(), format!("{what}: {remedy}"));
+        fields.refuse("/blueprint/resources/diskGb".to_owned(), format!("{what}: {advice}"));
     }
     // What the engine lets the services take together: a release must not want little and take much.
     let takes = cpu_of_services(blueprint);
@@ -89,31 +92,24 @@ pub(super) fn allow_deploy(
     fields.done()
 }
 
-/// Why a tenant gets no other release.
-pub(super) struct Outgrown {
-    /// What is wrong.
-    pub what: String,
-    /// What to do about it.
-    pub remedy: String,
-}
-
-/// Whether a tenant has more on the disk than its plan gives, and the release `number` is not the one
-/// that runs.
-pub(super) fn outgrown(tenant: &TenantRow, plan: &PlanRow, number: u32) -> Option<Outgrown> {
+/// Why the release `number` is not for a tenant that has more on the disk than its plan gives; none when it has
+/// not, or when that release runs.
+pub(super) fn outgrown(tenant: &TenantRow, plan: &PlanRow, number: u32) -> Option<Failure> {
     let (given, has) = (plan.quotas.disk_gb?, tenant.disk?);
     if has.used_bytes <= disk::gib(given) || tenant.release_deployed == Some(number) {
         return None;
     }
     let (slug, plan) = (&tenant.slug, &plan.name);
-    Some(Outgrown {
-        what: format!(
+    Some(Failure::new(
+        FailureClass::Request,
+        format!(
             "the tenant has {} on the disk, and the plan {plan} gives {given} GiB of disk",
             Amount(has.used_bytes)
         ),
-        remedy: format!(
+        format!(
             "delete data and have it counted again (`freehold tenant check {slug}`), or use another plan or a larger one (`freehold plan update {plan} --disk-gb GIB`); the release that runs can be deployed again all the same"
         ),
-    })
+    ))
 }
 
 /// What the services may take of the processors together, in thousandths of one.

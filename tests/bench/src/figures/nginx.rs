@@ -39,7 +39,7 @@ fn run(bench: &Bench) -> Vec<Figure> {
     let setup = Setup {
         agent: vec![
             format!("programs.nginx={}", notes.program.display()),
-            // The agent looks at its host after jobs only.
+            // The agent looks at its host at its start and after jobs only.
             "inventory.interval_secs=3600".to_owned(),
         ],
         ..Setup::default()
